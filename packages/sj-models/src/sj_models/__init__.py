@@ -1,0 +1,3 @@
+"""Spiking model zoo with torchvision-compatible weights."""
+
+__version__ = "0.1.0"
