@@ -1,0 +1,101 @@
+"""Set and reset all stateful modules of a network at once."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+
+from torch import nn
+
+from ..base import BACKENDS, MemoryModule, StepModule
+
+__all__ = ["detach_net", "reset_net", "set_backend", "set_step_mode"]
+
+logger = logging.getLogger(__name__)
+
+
+def reset_net(net: nn.Module) -> None:
+    """Set every state in `net` back to its reset value; call it between sequences."""
+    for module in net.modules():
+        reset = getattr(module, "reset", None)
+        if not callable(reset):
+            continue
+        if not isinstance(module, MemoryModule):
+            logger.warning("%s is reset although it is not a MemoryModule", type(module).__name__)
+        reset()
+
+
+def detach_net(net: nn.Module) -> None:
+    """Cut every state in `net` from the graph of the past (truncated BPTT)."""
+    for module in net.modules():
+        if isinstance(module, MemoryModule):
+            module.detach()
+
+
+def set_step_mode(net: nn.Module, step_mode: str) -> None:
+    """Set the step mode of all modules in `net` that have one.
+
+    Children of containers that own their children's step mode are left alone.
+
+    Args:
+        net: the network.
+        step_mode: `'s'` (one step per call) or `'m'` (a whole sequence per call).
+
+    Raises:
+        ValueError: a module does not support the mode.
+    """
+    for module in _modules_that_follow(net):
+        if isinstance(module, StepModule):
+            module.step_mode = step_mode
+        elif hasattr(module, "step_mode"):
+            logger.warning("%s has a step_mode but is not a StepModule", type(module).__name__)
+            module.step_mode = step_mode  # pyright: ignore[reportArgumentType]
+
+
+def _modules_that_follow(module: nn.Module) -> Iterator[nn.Module]:
+    yield module
+    if isinstance(module, StepModule) and module.owns_children_step_mode:
+        return
+    for child in module.children():
+        yield from _modules_that_follow(child)
+
+
+def set_backend(
+    net: nn.Module,
+    backend: str,
+    instance: type[nn.Module] | tuple[type[nn.Module], ...] = nn.Module,
+    strict: bool = False,
+) -> None:
+    """Set the backend of all modules in `net` that are `instance` and have one.
+
+    Modules that lack the backend keep theirs; one warning names them.
+
+    Args:
+        net: the network.
+        backend: one of `sj_neurons.base.BACKENDS`.
+        instance: only modules of these classes.
+        strict: raise instead of warning.
+
+    Raises:
+        NotImplementedError: with `strict`, a module lacks the backend.
+        ValueError: no backend has this name.
+        ImportError: the library behind the backend is missing.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"unknown backend {backend!r}; choose one of {BACKENDS}")
+    kept: dict[str, str] = {}
+    for module in net.modules():
+        if not (isinstance(module, instance) and isinstance(module, MemoryModule)):
+            continue
+        if backend in module.supported_backends:
+            module.backend = backend
+        else:
+            kept[type(module).__name__] = ", ".join(module.supported_backends)
+    if not kept:
+        return
+    why = "; ".join(f"{name} has only: {backends}" for name, backends in sorted(kept.items()))
+    message = f"backend {backend!r} was not set everywhere: {why}"
+    if strict:
+        raise NotImplementedError(message)
+    warnings.warn(message, stacklevel=2)

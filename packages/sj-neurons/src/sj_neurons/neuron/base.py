@@ -1,0 +1,200 @@
+"""Charge, fire, reset: the frame that every neuron fills with its own `charge`.
+
+    charge   h[t] = f(x[t], v[t-1])                        defined by the neuron
+    fire     s[t] = 1 where h[t] >= v_threshold, else 0    gradient: the surrogate's
+    reset    hard  v[t] = (1 - s[t]) h[t] + s[t] v_reset   v_reset is a number
+             soft  v[t] = h[t] - s[t] v_threshold          v_reset is None
+
+With `detach_reset` the s in the reset carries no gradient. A NaN input never fires and stays in v.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from .. import ops
+from ..base import MemoryModule
+from ..surrogate import Sigmoid, SurrogateFunction
+
+__all__ = ["BaseNode"]
+
+
+def checked_number(owner: str, name: str, value: float) -> float:
+    """`value` as a float; booleans, strings and the like are refused by name."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{owner}: {name} must be a number, got {value!r}")
+    return float(value)
+
+
+class BaseNode(MemoryModule):
+    """A spiking neuron; subclasses define :meth:`charge`.
+
+    The step is pure: :meth:`step` maps `(x, v)` to `(spike, new v)` and touches nothing else.
+    Subclasses written for the imperative hooks (`neuronal_charge`, `neuronal_fire`,
+    `neuronal_reset`, all acting on `self.v`) work too; where one is overridden, all three are used.
+
+    Args:
+        v_threshold: membrane potential at which the neuron fires.
+        v_reset: potential after a spike (hard reset), or `None` for a soft reset.
+        surrogate_function: spike function with surrogate gradient; a new `Sigmoid()` if `None`.
+        detach_reset: whether the reset is left out of the gradient.
+        step_mode: `'s'` or `'m'`.
+        backend: which implementation runs the steps; see `supported_backends`.
+        store_v_seq: keep the potentials after each reset of an `'m'` call in `v_seq`, `[T, N, *]`.
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: an unknown step mode.
+        NotImplementedError: a backend this neuron does not have.
+    """
+
+    states: ClassVar[dict[str, float]] = {"v": 0.0}
+    _overrides_hooks: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        hooks = ("neuronal_charge", "neuronal_fire", "neuronal_reset")
+        cls._overrides_hooks = any(getattr(cls, h) is not getattr(BaseNode, h) for h in hooks)
+
+    def __init__(
+        self,
+        v_threshold: float = 1.0,
+        v_reset: float | None = 0.0,
+        surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
+        detach_reset: bool = False,
+        step_mode: str = "s",
+        backend: str = "torch",
+        store_v_seq: bool = False,
+    ) -> None:
+        super().__init__()
+        owner = type(self).__name__
+        self.v_threshold = checked_number(owner, "v_threshold", v_threshold)
+        self.v_reset = None if v_reset is None else checked_number(owner, "v_reset", v_reset)
+        if not isinstance(detach_reset, bool):
+            raise TypeError(f"{owner}: detach_reset must be True or False, got {detach_reset!r}")
+        if surrogate_function is not None and not callable(surrogate_function):
+            raise TypeError(
+                f"{owner}: surrogate_function must be callable, such as surrogate.ATan(), "
+                f"got {surrogate_function!r}"
+            )
+        self.surrogate_function = Sigmoid() if surrogate_function is None else surrogate_function
+        self.detach_reset = detach_reset
+        self.store_v_seq = store_v_seq
+        self.v_seq: Tensor | None = None
+        for name, value in self.states.items():
+            at_rest = self.v_reset if name == "v" and self.v_reset is not None else value
+            self.register_memory(name, at_rest)
+        self.step_mode = step_mode
+        self.backend = backend
+
+    # the pure step
+
+    def charge(self, x: Any, v: Any) -> Any:
+        """Charged potential h from the input `x` and the potential `v`, both `[N, *]`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define charge(x, v)")
+
+    def fire(self, h: Any) -> Any:
+        """Spikes of the charged potential `h`."""
+        return ops.fire(h - self.v_threshold, self.surrogate_function)  # pyright: ignore[reportArgumentType]
+
+    def voltage_reset(self, h: Any, spike: Any) -> Any:
+        """Potential after the reset that `spike` causes."""
+        if self.detach_reset:
+            spike = ops.detach(spike)
+        if self.v_reset is None:
+            return h - spike * self.v_threshold
+        v = (1.0 - spike) * h
+        return v if self.v_reset == 0.0 else v + spike * self.v_reset
+
+    def step(self, x: Any, v: Any) -> tuple[Any, Any]:
+        """One pure time step: `(x, v) -> (spike, new v)`."""
+        h = self.charge(x, v)
+        spike = self.fire(h)
+        return spike, self.voltage_reset(h, spike)
+
+    # the imperative hooks
+
+    def neuronal_charge(self, x: Tensor) -> None:
+        """Charge `self.v` with `x`."""
+        self.v = self.charge(x, self.v)
+
+    def neuronal_fire(self) -> Tensor:
+        """Spikes of the charged `self.v`."""
+        return self.fire(self.v)
+
+    def neuronal_reset(self, spike: Tensor) -> None:
+        """Reset `self.v` where `spike` is 1."""
+        self.v = self.voltage_reset(self.v, spike)
+
+    # running it
+
+    def single_step_forward(self, x: Tensor) -> Tensor:
+        self.v = self._fitting_state(self.v, x.shape, x)
+        return self._advance(x)
+
+    def multi_step_forward(self, x_seq: Tensor) -> Tensor:
+        if x_seq.dim() == 0 or x_seq.shape[0] == 0:
+            raise ValueError(
+                f"{type(self).__name__}: expected a sequence [T, N, *] with T > 0, "
+                f"got shape {tuple(x_seq.shape)}"
+            )
+        self.v = self._fitting_state(self.v, x_seq.shape[1:], x_seq)
+        spikes, potentials = [], []
+        for x in x_seq.unbind(0):
+            spikes.append(self._advance(x))
+            if self.store_v_seq:
+                potentials.append(self.v)
+        if self.store_v_seq:
+            self.v_seq = torch.stack(potentials)
+        return torch.stack(spikes)
+
+    def _advance(self, x: Tensor) -> Tensor:
+        if self._overrides_hooks:
+            self.neuronal_charge(x)
+            spike = self.neuronal_fire()
+            self.neuronal_reset(spike)
+        else:
+            spike, self.v = self.step(x, self.v)
+        return spike
+
+    def _fitting_state(self, v: Any, shape: torch.Size, x: Tensor) -> Tensor:
+        """The state as a tensor of the input's shape `[N, *]`, dtype and device."""
+        if not shape:
+            raise ValueError(
+                f"{type(self).__name__}: expected an input [N, *] per step, got a single number"
+            )
+        dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
+        if not isinstance(v, Tensor):
+            return torch.full(shape, v, dtype=dtype, device=x.device)
+        if v.shape != shape:
+            raise ValueError(
+                f"{type(self).__name__}: input {tuple(shape)} does not match the state "
+                f"{tuple(v.shape)} of the previous step; call reset() between sequences"
+            )
+        return v.to(device=x.device, dtype=dtype)
+
+    def materialize_states(
+        self, inputs: Any, states: Any, step_mode: str | None = None
+    ) -> tuple[Tensor, ...]:
+        x = inputs[0]
+        shape = x.shape if (step_mode or self.step_mode) == "s" else x.shape[1:]
+        return tuple(self._fitting_state(state, shape, x) for state in states)
+
+    def reset(self) -> None:
+        super().reset()
+        self.v_seq = None
+
+    def detach(self) -> None:
+        super().detach()
+        if self.v_seq is not None:
+            self.v_seq = self.v_seq.detach()
+
+    def extra_repr(self) -> str:
+        return (
+            f"v_threshold={self.v_threshold}, v_reset={self.v_reset}, "
+            f"detach_reset={self.detach_reset}, {super().extra_repr()}"
+        )

@@ -1,0 +1,1 @@
+from sj_neurons.functional import *  # noqa: F403

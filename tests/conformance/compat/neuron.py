@@ -1,0 +1,1 @@
+from sj_neurons.neuron import *  # noqa: F403

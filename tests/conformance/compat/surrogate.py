@@ -1,0 +1,1 @@
+from sj_neurons.surrogate import *  # noqa: F403
