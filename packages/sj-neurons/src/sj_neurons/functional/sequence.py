@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,11 +10,11 @@ from torch import Tensor
 
 __all__ = ["multi_step_forward", "seq_to_ann_forward"]
 
-Modules = Callable[..., Any] | Sequence[Callable[..., Any]]
+Modules = Callable[..., Any] | list[Callable[..., Any]] | tuple[Callable[..., Any], ...]
 
 
 def _chained(modules: Modules, x: Any) -> Any:
-    for module in (modules,) if callable(modules) else modules:
+    for module in modules if isinstance(modules, list | tuple) else (modules,):
         x = module(x)
     return x
 

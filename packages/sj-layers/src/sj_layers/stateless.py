@@ -1,0 +1,75 @@
+"""What all stateless layers share: in step mode 'm' time is folded into the batch.
+
+A layer is its torch class plus this mix-in:
+
+    class Conv2d(TimeFolded, nn.Conv2d):
+        sequence_layout = "T, N, C, H, W"
+
+so that arguments, parameters and `state_dict` are torch's own.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from sj_neurons.base import StepModule
+from sj_neurons.functional import seq_to_ann_forward
+
+__all__ = ["TimeFolded"]
+
+
+class TimeFolded(StepModule):
+    """Mix-in, placed before a torch layer, that lets it take sequences.
+
+    Takes the arguments of the torch class and the keyword `step_mode` (`'s'` by default).
+    """
+
+    # the axes of an 'm' input, checked by their number; None takes any shape from [T, N, *]
+    sequence_layout: ClassVar[str | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # editors and help() show torch's arguments instead of *args
+        torch_class = next(base for base in cls.__mro__ if base.__module__.startswith("torch"))
+        signature = inspect.signature(torch_class.__init__)
+        step_mode = inspect.Parameter("step_mode", inspect.Parameter.KEYWORD_ONLY, default="s")
+        own = list(signature.parameters.values())[1:]
+        cls.__signature__ = signature.replace(parameters=[*own, step_mode])
+
+    def __init__(self, *args: Any, step_mode: str = "s", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.step_mode = step_mode
+
+    def forward(self, input: Tensor) -> Any:
+        one_step = super().forward  # pyright: ignore[reportAttributeAccessIssue]
+        if self.step_mode == "s":
+            return one_step(input)
+        self._check_layout(input)
+        if self._steps_are_equal(input):
+            return _repeated(one_step(input[0]), input.shape[0])
+        return seq_to_ann_forward(input, one_step)
+
+    def _check_layout(self, x: Tensor) -> None:
+        if self.sequence_layout is None:
+            return
+        if x.dim() != self.sequence_layout.count(",") + 1:
+            raise ValueError(
+                f"expected x with shape [{self.sequence_layout}], but got x with shape {x.shape}!"
+            )
+
+    def _steps_are_equal(self, x: Tensor) -> bool:
+        # an image repeated by `expand` has time stride 0: one step is computed, and repeated
+        return x.shape[0] > 1 and x.stride(0) == 0
+
+    def extra_repr(self) -> str:
+        torch_repr = super().extra_repr()  # pyright: ignore[reportAttributeAccessIssue]
+        return f"{torch_repr}, step_mode={self.step_mode}"
+
+
+def _repeated(y: Any, steps: int) -> Any:
+    if isinstance(y, tuple):
+        return tuple(_repeated(item, steps) for item in y)
+    return y.unsqueeze(0).expand(steps, *y.shape)
