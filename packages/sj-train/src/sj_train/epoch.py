@@ -1,0 +1,197 @@
+"""One pass over the data: training or evaluation.
+
+Tensors: ``x`` as the loader gives it (``[N, ...]``), ``target`` classes ``[N]`` or class
+weights ``[N, K]``; ``preprocess`` may add the time axis (``[T, N, ...]``), ``process_output``
+removes it again, so that the criterion sees ``[N, K]``.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from sj_neurons import functional
+
+from . import distributed
+from .ema import ModelEma
+from .errors import DataError, NonFiniteLossError
+from .metrics import Scores, check_classes, top1_top5
+from .progress import progress_bar
+
+__all__ = ["Accuracy", "Criterion", "Transform", "evaluate", "identity", "train_one_epoch"]
+
+_log = logging.getLogger(__name__)
+
+Transform = Callable[[Tensor], Tensor]
+Criterion = Callable[[Tensor, Tensor], Tensor]
+Accuracy = Callable[[Tensor, Tensor], tuple[Tensor | float, Tensor | float]]
+
+
+def identity(x: Tensor) -> Tensor:
+    return x
+
+
+class _Meter:
+    """Means of loss and accuracies, each batch counted by its samples."""
+
+    def __init__(self, label: str, device: torch.device) -> None:
+        self.label = label
+        self.device = device
+        self.sums = [0.0, 0.0, 0.0, 0.0]
+        self.started = time.perf_counter()
+
+    def add(self, loss: float, acc1: float, acc5: float, samples: int) -> None:
+        for index, value in enumerate((loss, acc1, acc5, 1.0)):
+            self.sums[index] += value * samples
+
+    def means(self) -> Scores:
+        *sums, samples = distributed.sum_over_ranks(self.sums, self.device)
+        if samples == 0:
+            raise DataError(
+                f"the {self.label} loader gave no batch: the data set is empty, or smaller than "
+                "a batch while the loader drops incomplete ones"
+            )
+        scores = Scores(*(value / samples for value in sums))
+        if distributed.rank() == 0:
+            rate = samples / max(time.perf_counter() - self.started, 1e-9)
+            _log.info(
+                "%s: loss=%.4f acc1=%.3f acc5=%.3f, %.1f samples/s", self.label, *scores, rate
+            )
+        return scores
+
+
+def train_one_epoch(
+    model: nn.Module,
+    loader: DataLoader[Any],
+    *,
+    optimizer: Optimizer,
+    criterion: Criterion,
+    device: torch.device | str,
+    epoch: int = 0,
+    preprocess: Transform = identity,
+    process_output: Transform = identity,
+    accuracy: Accuracy = top1_top5,
+    transfer: Transform | None = None,
+    amp_dtype: torch.dtype | None = None,
+    scaler: torch.amp.GradScaler | None = None,
+    clip_grad_norm: float | None = None,
+    ema: ModelEma | None = None,
+    progress: bool = True,
+) -> Scores:
+    """Train over ``loader`` once; neuron states are reset after every optimizer step.
+
+    Args:
+        transfer: moves a tensor to the device; ``x.to(device)`` by default.
+        amp_dtype: autocast type of preprocessing, model, output hook and criterion.
+        clip_grad_norm: upper limit of the total gradient norm.
+
+    Raises:
+        NonFiniteLossError: the loss is NaN or infinite; the step is not applied.
+        ClassCountError: a label has no output.
+        DataError: the loader is empty.
+    """
+    device = torch.device(device)
+    move = transfer or (lambda tensor: tensor.to(device))
+    _set_sampler_epoch(loader, epoch)
+    functional.reset_net(model)
+    model.train()
+    meter = _Meter(f"epoch {epoch} train", device)
+    bar = progress_bar(loader, meter.label, progress)
+    for step, (x, target) in enumerate(bar):
+        try:
+            with torch.autocast(device.type, dtype=amp_dtype, enabled=amp_dtype is not None):
+                output = process_output(model(preprocess(move(x))))
+                check_classes(output, target)
+                target = move(target)
+                loss = criterion(output, target)
+            optimizer.zero_grad(set_to_none=True)
+            (loss if scaler is None else scaler.scale(loss)).backward()
+            values = _read(loss, accuracy(output, target))
+            if not math.isfinite(values[0]):
+                raise NonFiniteLossError(
+                    f"the loss is {values[0]} at epoch {epoch}, batch {step}; the step was not "
+                    "applied. Lower the learning rate, clip gradients or check the input"
+                )
+            _apply_step(model, optimizer, scaler, clip_grad_norm)
+        finally:
+            functional.reset_net(model)
+        if ema is not None:
+            ema.after_step(distributed.unwrap(model), step=step, epoch=epoch)
+        meter.add(*values, len(target))
+        if not bar.disable:
+            bar.set_postfix(loss=f"{values[0]:.4f}", acc1=f"{values[1]:.1f}", refresh=False)
+    return meter.means()
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    loader: DataLoader[Any],
+    *,
+    criterion: Criterion,
+    device: torch.device | str,
+    preprocess: Transform = identity,
+    process_output: Transform = identity,
+    accuracy: Accuracy = top1_top5,
+    transfer: Transform | None = None,
+    label: str = "test",
+    progress: bool = True,
+) -> Scores:
+    """Scores of ``model`` over ``loader``; neuron states are reset after every batch."""
+    device = torch.device(device)
+    move = transfer or (lambda tensor: tensor.to(device))
+    functional.reset_net(model)
+    model.eval()
+    meter = _Meter(label, device)
+    for x, target in progress_bar(loader, label, progress):
+        try:
+            output = process_output(model(preprocess(move(x))))
+            check_classes(output, target)
+            target = move(target)
+            values = _read(criterion(output, target), accuracy(output, target))
+        finally:
+            functional.reset_net(model)
+        meter.add(*values, len(target))
+    return meter.means()
+
+
+def _set_sampler_epoch(loader: DataLoader[Any], epoch: int) -> None:
+    for sampler in (loader.sampler, loader.batch_sampler):
+        set_epoch = getattr(sampler, "set_epoch", None)
+        if callable(set_epoch):
+            set_epoch(epoch)
+
+
+def _read(
+    loss: Tensor, accuracies: tuple[Tensor | float, Tensor | float]
+) -> tuple[float, float, float]:
+    # One transfer for all three: each would wait for the device on its own.
+    values = [torch.as_tensor(v, device=loss.device).detach().float() for v in (loss, *accuracies)]
+    first, second, third = torch.stack(values).tolist()
+    return first, second, third
+
+
+def _apply_step(
+    model: nn.Module,
+    optimizer: Optimizer,
+    scaler: torch.amp.GradScaler | None,
+    clip_grad_norm: float | None,
+) -> None:
+    if clip_grad_norm is not None:
+        if scaler is not None:
+            # Clipping must see the gradients in their true size.
+            scaler.unscale_(optimizer)
+        nn.utils.clip_grad_norm_(model.parameters(), clip_grad_norm)
+    if scaler is None:
+        optimizer.step()
+    else:
+        scaler.step(optimizer)
+        scaler.update()

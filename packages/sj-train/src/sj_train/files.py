@@ -1,0 +1,96 @@
+"""Output folders and atomic files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import OutputError
+
+__all__ = ["link_or_copy", "prepare_folder", "write_atomic"]
+
+TEMPORARY = ".tmp"
+
+
+def prepare_folder(folder: Path) -> None:
+    """Create ``folder`` and make sure that files can be written in it.
+
+    Temporary files that a killed run left there are removed.
+
+    Raises:
+        OutputError: it cannot be created or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(f".*{TEMPORARY}"):
+            leftover.unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"cannot write in {folder}: {error.strerror or error}; choose another output folder"
+        ) from error
+
+
+def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Fill a temporary file beside ``path`` with ``write``, then rename it to ``path``.
+
+    Raises:
+        OutputError: the disk is full or the folder not writable; ``path`` is unchanged.
+    """
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY
+        )
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+        _sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:
+        # torch reports a full disk as RuntimeError.
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise OutputError(f"cannot write {path}: {reason}") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give ``source`` a second name, atomically; the content is copied where links fail."""
+    temporary = target.parent / f".{target.name}.{os.getpid()}{TEMPORARY}"
+    try:
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    # The rename itself is lost in a power cut unless the folder reaches the disk as well.
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,66 @@
+"""Classification accuracy.
+
+Acc@k is the percentage of samples whose class is among the k largest outputs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .errors import ClassCountError
+
+__all__ = ["Scores", "check_classes", "top1_top5"]
+
+
+class Scores(NamedTuple):
+    """Means over the samples of one pass: loss, and Acc@1 and Acc@5 in percent."""
+
+    loss: float
+    acc1: float
+    acc5: float
+
+
+def top1_top5(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Acc@1 and Acc@min(5, K) in percent.
+
+    Args:
+        output: class scores ``[N, K]``.
+        target: classes ``[N]``, or class weights ``[N, K]`` reduced by argmax.
+    """
+    if output.ndim != 2:
+        raise ValueError(
+            f"accuracy needs outputs [N, K], got {tuple(output.shape)}; reduce the time axis "
+            "in process_output, for example y.mean(0)"
+        )
+    if target.ndim == 2:
+        target = target.argmax(1)
+    best = output.detach().topk(min(5, output.shape[1]), dim=1).indices
+    hit = best == target.unsqueeze(1)
+    scale = 100.0 / max(1, len(target))
+    return hit[:, 0].sum() * scale, hit.sum() * scale
+
+
+def check_classes(output: Tensor, target: Tensor) -> None:
+    """Refuse labels that the output ``[N, K]`` has no column for.
+
+    Only targets in host memory are read: on a GPU the comparison would wait for the device.
+    """
+    if output.ndim != 2:
+        return
+    count = output.shape[1]
+    if target.ndim == 2 and target.is_floating_point() and target.shape[1] != count:
+        raise ClassCountError(
+            f"the targets weigh {target.shape[1]} classes, the model has {count} outputs; "
+            "give the model one output per class"
+        )
+    is_label = target.ndim == 1 and target.dtype in (torch.int64, torch.int32, torch.uint8)
+    if is_label and target.device.type == "cpu" and target.numel():
+        highest = int(target.max())
+        if highest >= count:
+            raise ClassCountError(
+                f"the data hold class {highest}, the model has {count} outputs (classes 0 to "
+                f"{count - 1}); give the model one output per class"
+            )

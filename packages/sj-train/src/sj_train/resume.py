@@ -1,0 +1,158 @@
+"""Putting a stored run back: everything is checked before anything is changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from . import distributed
+from .checkpoint import LATEST, TrainingState, load_checkpoint
+from .errors import CheckpointError
+from .history import History
+from .seeding import set_rng_state
+
+__all__ = ["check_fits", "find_checkpoint", "load_model_weights", "resume"]
+
+_log = logging.getLogger(__name__)
+
+
+def find_checkpoint(resume_from: str | Path, folder: Path | None) -> Path | None:
+    """The file that ``resume_from`` (a path, or ``latest`` in ``folder``) means.
+
+    None where ``latest`` finds nothing: a run killed in its first epoch starts again.
+    """
+    if str(resume_from) != "latest":
+        return Path(resume_from)
+    if folder is None:
+        raise CheckpointError("resume='latest' needs a checkpoint folder to look in")
+    path = folder / LATEST
+    if path.is_file():
+        return path
+    _log.warning("no %s in %s yet: starting from the first epoch", LATEST, folder)
+    return None
+
+
+def check_fits(model: nn.Module, stored: Mapping[str, Any], path: Path) -> None:
+    """Raise :class:`CheckpointError` with the first keys that keep ``stored`` from loading."""
+    own = model.state_dict()
+    problems = []
+    if missing := [name for name in own if name not in stored]:
+        problems.append(f"missing {_some(missing)}")
+    if unexpected := [name for name in stored if name not in own]:
+        problems.append(f"unexpected {_some(unexpected)}")
+    differing = [
+        f"{name} {tuple(stored[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in stored and stored[name].shape != own[name].shape
+    ]
+    if differing:
+        problems.append(f"shape of {_some(differing)}")
+    if problems:
+        raise CheckpointError(
+            f"checkpoint {path} is of another model than {type(model).__name__}: "
+            + "; ".join(problems)
+        )
+
+
+def load_model_weights(
+    path: str | Path, model: nn.Module, ema: nn.Module | None = None
+) -> dict[str, Any]:
+    """Load only the weights of ``model`` (and the average) from a checkpoint; returns it."""
+    path = Path(path)
+    content = load_checkpoint(path)
+    model = distributed.unwrap(model)
+    check_fits(model, content["model"], path)
+    if ema is not None and "model_ema" in content:
+        check_fits(ema, content["model_ema"], path)
+        ema.load_state_dict(content["model_ema"])
+    model.load_state_dict(content["model"])
+    return content
+
+
+def resume(state: TrainingState, path: str | Path) -> None:
+    """Continue the run stored at ``path`` in ``state``, random generators included.
+
+    Raises:
+        CheckpointError: unreadable, or of another model, optimizer or schedule.
+    """
+    path = Path(path)
+    content = load_checkpoint(path)
+    model = distributed.unwrap(state.model)
+    check_fits(model, content["model"], path)
+    if state.ema is not None and "model_ema" in content:
+        check_fits(state.ema, content["model_ema"], path)
+    _check_classes(state, content, path)
+    try:
+        state.optimizer.load_state_dict(content["optimizer"])
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"checkpoint {path} does not fit the optimizer: {error}") from error
+    model.load_state_dict(content["model"])
+    if state.scheduler is not None:
+        state.scheduler.load_state_dict(content["lr_scheduler"])
+    if state.scaler is not None and content.get("scaler"):
+        state.scaler.load_state_dict(content["scaler"])
+    _restore_average(state, content, path)
+    state.epoch = int(content["epoch"])
+    state.max_test_acc1 = float(content.get("max_test_acc1", -1.0))
+    state.max_ema_test_acc1 = float(content.get("max_ema_test_acc1", -1.0))
+    history = content.get("history", {"epochs": [], "scalars": {}})
+    state.history = History(list(history["epochs"]), dict(history["scalars"]))
+    _restore_randomness(state, content, path)
+    _log.info("resumed %s: epoch %d comes next", path, state.epoch + 1)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return ", ".join(names[:2]) + more
+
+
+def _check_classes(state: TrainingState, content: dict[str, Any], path: Path) -> None:
+    for key in ("optimizer", "epoch"):
+        if key not in content:
+            raise CheckpointError(f"checkpoint {path} has no {key!r}: it cannot be resumed")
+    # Schedules differ freely between torch versions and ours; only their presence is compared
+    # for files of other programs, which have no record of the class.
+    recorded = content.get("classes", {})
+    for key, current in (("optimizer", state.optimizer), ("lr_scheduler", state.scheduler)):
+        stored = recorded.get(key, type(current).__name__)
+        if stored != type(current).__name__:
+            raise CheckpointError(
+                f"checkpoint {path} was written with {key} {stored}, this run uses "
+                f"{type(current).__name__}; resume with the options it was started with"
+            )
+    if state.scheduler is not None and content.get("lr_scheduler") is None:
+        raise CheckpointError(f"checkpoint {path} holds no schedule, this run has one")
+
+
+def _restore_average(state: TrainingState, content: dict[str, Any], path: Path) -> None:
+    if state.ema is None:
+        return
+    if "model_ema" in content:
+        state.ema.load_state_dict(content["model_ema"])
+    else:
+        state.ema.update(distributed.unwrap(state.model))
+        state.ema.n_averaged.zero_()
+        _log.warning("%s holds no averaged model: the average starts from its weights", path)
+
+
+def _restore_randomness(state: TrainingState, content: dict[str, Any], path: Path) -> None:
+    states = content.get("rng")
+    if states is None or len(states) != distributed.world_size():
+        stored = "none" if states is None else f"those of {len(states)} processes"
+        _log.warning(
+            "%s has random states of %d processes: %s; going on, but not bit for bit as an "
+            "uninterrupted run",
+            path,
+            distributed.world_size(),
+            stored,
+        )
+        return
+    rank = distributed.rank()
+    for name, generator_state in content["loader_generators"][rank].items():
+        if name in state.generators:
+            state.generators[name].set_state(generator_state)
+    set_rng_state(states[rank])
