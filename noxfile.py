@@ -1,0 +1,287 @@
+"""Everything that is checked, built or measured here; `nox --list` shows it.
+
+Packages, their order and what each session installs come from the pyproject files.
+torch comes from constraints/cpu.txt if SJ_TORCH=cpu or a CPU wheel lies in a link folder
+(PIP_FIND_LINKS, UV_FIND_LINKS), else from constraints/cuda.txt: the index's default build.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+from workspace import Requirement, Workspace, group  # noqa: E402
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = [
+    "lint", "imports", "typecheck", "tests", "integration", "conformance", "docs", "build",
+]  # fmt: skip
+if hasattr(nox.options, "allow_parallel"):
+    nox.options.allow_parallel = True  # no session writes where another one reads: nox -j 2 works
+
+WORKSPACE = Workspace(ROOT)
+PACKAGES = list(WORKSPACE.packages)
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+GPU_EXTRAS = {"cuda12", "cuda13"}  # CuPy: hundreds of MB, useful only with a GPU
+EVERYTHING = [
+    f"{name}[{','.join(e for e in package.extras if e not in GPU_EXTRAS)}]"
+    for name, package in WORKSPACE.packages.items()
+]
+
+if links := os.environ.get("PIP_FIND_LINKS"):
+    os.environ.setdefault("UV_FIND_LINKS", ",".join(links.split()))  # uv reads only its own
+
+
+def torch_constraints() -> str:
+    """The constraint file that decides which build of torch is installed."""
+    folders = os.environ.get("PIP_FIND_LINKS", "").split()
+    folders += os.environ.get("UV_FIND_LINKS", "").split(",")
+    cpu_wheel = any(any(Path(f).glob("torch-*+cpu-*.whl")) for f in folders if f)
+    choice = os.environ.get("SJ_TORCH", "")
+    backend = os.environ.get("UV_TORCH_BACKEND", "")
+    if choice not in ("", "cpu", "cuda"):
+        raise ValueError(f"SJ_TORCH must be cpu or cuda, got {choice!r}")
+    if choice == "cpu" and not cpu_wheel:
+        os.environ.setdefault("UV_TORCH_BACKEND", "cpu")  # uv then knows where CPU builds are
+    cpu = choice == "cpu" if choice else backend == "cpu" if backend else cpu_wheel
+    return f"constraints/{'cpu' if cpu else 'cuda'}.txt"
+
+
+CONSTRAINTS = torch_constraints()
+
+
+def tools(name: str) -> list[str]:
+    """A dependency group of the root pyproject."""
+    return group(PYPROJECT, name)
+
+
+def install(session: nox.Session, requirements: Iterable[str], *options: str) -> None:
+    """Installs ours editable from here with all they declare, the rest from the index."""
+    wanted = [Requirement.parse(text) for text in requirements]
+    local, third_party = WORKSPACE.editable(wanted), WORKSPACE.third_party(wanted)
+    session.install("-c", CONSTRAINTS, *options, *local, *third_party)
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Runs pytest, writing reports/<session>.xml."""
+    name = session.name.replace("(", "-").replace(")", "")
+    session.run(
+        "python", "-m", "pytest", f"--junitxml=reports/{name}.xml", *arguments, *session.posargs
+    )
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Format and lint with ruff."""
+    session.install(*tools("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Import contracts; what is imported is declared and the other way round."""
+    session.install("--no-deps", *WORKSPACE.editable(PACKAGES))
+    session.install(*tools("imports"))
+    session.run("lint-imports", "--no-cache")
+    session.run("python", "tools/graph.py", "--check")
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Type check of all packages and tools."""
+    install(session, [*EVERYTHING, *tools("typecheck")])
+    session.run("basedpyright", "--pythonpath", f"{session.bin}/python")
+
+
+@nox.session
+@nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
+def tests(session: nox.Session, package: str) -> None:
+    """One package, with only what it declares."""
+    own = [requirement.text for requirement in WORKSPACE[package].test_group]
+    install(session, [package, *own, *tools("test")])
+    pytest(session, f"packages/{package}/tests")
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Packages together, the tools of this repository, the code in its documents."""
+    install(session, [*EVERYTHING, *tools("test"), *tools("imports")])
+    pytest(session, "tests/integration")
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Numbers and files that must come out as recorded."""
+    install(session, [*EVERYTHING, *tools("test")])
+    pytest(session, "tests/conformance")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Both language trees and the API pages; any warning fails."""
+    session.run("python", "tools/docs_pairs.py")
+    install(session, [*EVERYTHING, *tools("docs")])
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "docs", "docs/_build/html")
+    session.log("read it at docs/_build/html/index.html")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """All archives and wheels into dist/; then each wheel alone in a bare environment."""
+    requires = {text for name in PACKAGES for text in WORKSPACE[name].build_requires}
+    session.install(*tools("build"), *sorted(requires))
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    for name in PACKAGES:
+        session.run(
+            "python", "-m", "build", "--no-isolation", "--outdir", str(dist),
+            f"packages/{name}", silent=True,
+        )  # fmt: skip
+    pins = dist / "ours.txt"  # so that a published sibling never stands in for the one built here
+    pins.write_text("".join(f"{n}=={WORKSPACE[n].version}\n" for n in PACKAGES), encoding="utf-8")
+    for name in WORKSPACE.order():
+        python = bare_environment(session, name)
+        install_from(session, python, dist, name, "-c", CONSTRAINTS, "-c", str(pins))
+        session.run(
+            str(python), "-I", "tools/check_wheel.py", name, *WORKSPACE[name].scripts, external=True
+        )
+
+
+def bare_environment(session: nox.Session, name: str) -> Path:
+    """A fresh environment for one wheel; returns its interpreter."""
+    folder = Path(session.create_tmp()) / name
+    shutil.rmtree(folder, ignore_errors=True)
+    if session.venv_backend == "uv":
+        session.run("uv", "venv", "--quiet", "--python", f"{session.bin}/python", str(folder))
+    else:
+        session.run(
+            sys.executable, "-m", "virtualenv", "--quiet", str(folder), external=True, silent=True
+        )
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def install_from(session: nox.Session, python: Path, dist: Path, name: str, *options: str) -> None:
+    """Installs ``name`` for ``python``: ours from ``dist``, the rest from the index."""
+    if session.venv_backend == "uv":
+        # a --find-links option would replace UV_FIND_LINKS, and with it the CPU build of torch
+        found = ",".join(filter(None, [os.environ.get("UV_FIND_LINKS"), dist.as_uri()]))
+        session.run(
+            "uv", "pip", "install", "--quiet", "--python", str(python), *options, name,
+            env={"UV_FIND_LINKS": found},
+        )  # fmt: skip
+    else:
+        session.run(
+            str(python), "-m", "pip", "install", "--quiet", "--find-links", dist.as_uri(),
+            *options, name, external=True,
+        )  # fmt: skip
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Train a spiking network, rebuild a picture from spikes, exchange the network as NIR."""
+    install(session, [*PACKAGES, *tools("demo")])
+    session.run("python", "docs/examples/demo.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure: each benchmarks/bench_*.py prints one JSON object."""
+    scripts = sorted(ROOT.glob("benchmarks/bench_*.py"))
+    if not scripts:
+        session.error("there is no benchmarks/bench_*.py yet")
+    install(session, EVERYTHING)
+    for script in scripts:
+        session.run("python", str(script.relative_to(ROOT)), *session.posargs)
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """The tests marked gpu, on a machine with an NVIDIA GPU (installs the CUDA build)."""
+    if shutil.which("nvidia-smi") is None:
+        session.error("no NVIDIA GPU on this machine: nvidia-smi was not found")
+    session.install(
+        "-c", "constraints/cuda.txt", *WORKSPACE.editable([*EVERYTHING, "sj-neurons[cuda13]"]),
+        *tools("test"),
+    )  # fmt: skip
+    session.run("python", "-c", "import torch; torch.zeros(1).cuda()")
+    pytest(session, "-m", "gpu", "packages", "tests")
+
+
+@nox.session
+def api(session: nox.Session) -> None:
+    """Public names removed or changed since a package's last tag (after --: which packages)."""
+    session.install(*tools("api"))
+    broken: list[str] = []
+    for name in session.posargs or PACKAGES:
+        tag = last_tag(name)
+        if tag is None:
+            session.log(f"{name}: no tag {name}-v* yet, so there is nothing to compare with")
+            continue
+        package = WORKSPACE[name]
+        command = ["griffe", "check", package.import_name, "--against", tag]
+        command += ["--search", package.source.parent.relative_to(ROOT).as_posix()]
+        try:
+            session.run(*command)
+        except CommandFailed:
+            broken.append(f"{name} since {tag}")
+    if broken:
+        session.error(f"public names were removed or changed: {', '.join(broken)}")
+
+
+def last_tag(name: str) -> str | None:
+    """The newest release tag of a package, None before its first release."""
+    command = ["git", "tag", "--list", f"{name}-v*", "--sort=-version:refname"]
+    tags = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return tags.stdout.partition("\n")[0] or None
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """All package tests with the oldest versions declared; torch stays at its pin."""
+    if session.venv_backend != "uv":
+        session.error("needs uv, which alone can resolve to the lowest versions: pip install uv")
+    own = [r.text for name in PACKAGES for r in WORKSPACE[name].test_group]
+    install(session, [*PACKAGES, *own, *tools("test")], "--resolution", "lowest-direct")
+    pytest(session, "packages")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Every property-based test with fresh random examples, 2000 of each."""
+    own = [r.text for name in PACKAGES for r in WORKSPACE[name].test_group]
+    install(session, [*PACKAGES, *own, *tools("test")])
+    pytest(session, "--hypothesis-profile=fuzz", "-m", "hypothesis", "packages")
+
+
+@nox.session
+def cuda_sources(session: nox.Session) -> None:
+    """Compile every generated CUDA source (no GPU needed)."""
+    run_later_tool(session, "tools/cuda_sources.py", "no kernel generates CUDA source yet")
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Exchange NIR graphs with other frameworks and write the matrix."""
+    run_later_tool(session, "tools/interop.py", "no other framework is tried yet")
+
+
+def run_later_tool(session: nox.Session, script: str, why_missing: str) -> None:
+    """Runs ``script`` with everything installed, or fails saying why it is not there."""
+    if not (ROOT / script).is_file():
+        session.error(f"{script} does not exist: {why_missing}")
+    install(session, [*EVERYTHING, *tools("test")])
+    session.run("python", script, *session.posargs)
