@@ -1,0 +1,89 @@
+"""The small convolutional SNN of the Fashion-MNIST example.
+
+    image, repeated T times -> [conv, norm, IF, pool] x 2 -> linear, IF -> linear, IF -> rate
+
+The first conv-norm-IF group turns grey values into spikes (direct encoding).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+import sj_layers as layer
+from sj_neurons import functional, neuron, surrogate
+
+from .output import Output, checked_output, read_out
+
+__all__ = ["CSNN"]
+
+
+class CSNN(nn.Module):
+    """Convolutional SNN with direct encoding; an image `[N, C, H, W]` gives `[N, classes]`.
+
+    Args:
+        T: time steps.
+        channels: channels of both convolutions.
+        use_cupy: run the neurons on the `cupy` backend.
+        in_channels: channels of the image.
+        image_size: height and width of the image in pixels, at least 4.
+        num_classes: neurons of the last layer.
+        output: `'mean'` (firing rates `[N, classes]`), `'steps'` (spikes `[T, N, classes]`) or
+            `'last'`.
+
+    Raises:
+        ValueError: an argument out of range.
+    """
+
+    def __init__(
+        self,
+        T: int,
+        channels: int,
+        use_cupy: bool = False,
+        *,
+        in_channels: int = 1,
+        image_size: int = 28,
+        num_classes: int = 10,
+        output: Output = "mean",
+    ) -> None:
+        super().__init__()
+        if T < 1 or channels < 1 or image_size < 4:
+            raise ValueError(
+                f"CSNN: expected T >= 1, channels >= 1 and image_size >= 4, "
+                f"got {T}, {channels} and {image_size}"
+            )
+        self.T = T
+        self.output: Output = checked_output("CSNN", output)
+        features = channels * (image_size // 4) ** 2
+        self.conv_fc = nn.Sequential(
+            *_conv_block(in_channels, channels),
+            *_conv_block(channels, channels),
+            layer.Flatten(),
+            layer.Linear(features, channels * 4 * 4, bias=False),
+            _neuron(),
+            layer.Linear(channels * 4 * 4, num_classes, bias=False),
+            _neuron(),
+        )
+        functional.set_step_mode(self, "m")
+        if use_cupy:
+            functional.set_backend(self, "cupy", strict=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x_seq = x.unsqueeze(0).expand(self.T, *x.shape)
+        return read_out(self.conv_fc(x_seq), self.output)
+
+    def spiking_encoder(self) -> nn.Sequential:
+        """The layers that turn an image sequence `[T, N, C, H, W]` into spikes."""
+        return nn.Sequential(*list(self.conv_fc)[:3])
+
+
+def _neuron() -> neuron.IFNode:
+    return neuron.IFNode(surrogate_function=surrogate.ATan())
+
+
+def _conv_block(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+    return (
+        layer.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False),
+        layer.BatchNorm2d(out_channels),
+        _neuron(),
+        layer.MaxPool2d(2, 2),
+    )

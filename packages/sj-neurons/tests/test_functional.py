@@ -1,0 +1,121 @@
+"""Functions on whole networks and on sequences."""
+
+import logging
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from sj_neurons import base, functional, neuron
+
+
+def small_net() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(3, 4), neuron.IFNode(), nn.Linear(4, 2), neuron.LIFNode())
+
+
+class Owner(nn.Module, base.StepModule):
+    owns_children_step_mode = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.child = neuron.IFNode()
+
+
+def test_reset_net_reaches_modules_added_later():
+    net = small_net()
+    functional.reset_net(net)
+    net.append(neuron.IFNode())
+    net(torch.rand(5, 3))
+    functional.reset_net(net)
+    assert base.extract_memories(net) == [0.0, 0.0, 0.0]
+
+
+def test_reset_net_resets_foreign_modules_and_says_so(caplog):
+    class Foreign(nn.Module):
+        def reset(self):
+            self.was_reset = True
+
+    net = nn.Sequential(Foreign())
+    with caplog.at_level(logging.WARNING):
+        functional.reset_net(net)
+    assert net[0].was_reset
+    assert "Foreign" in caplog.text
+
+
+def test_detach_net_keeps_values_without_graph():
+    net = small_net()
+    net(torch.rand(5, 3))
+    values = [v.detach().clone() for v in base.memories(net)]
+    functional.detach_net(net)
+    for value, v in zip(values, base.memories(net), strict=True):
+        assert torch.equal(value, v)
+        assert not v.requires_grad
+
+
+def test_set_step_mode_stops_at_modules_that_own_their_children():
+    net = nn.Sequential(neuron.IFNode(), Owner())
+    functional.set_step_mode(net, "m")
+    assert net[0].step_mode == net[1].step_mode == "m"
+    assert net[1].child.step_mode == "s"
+
+
+def test_set_step_mode_follows_foreign_modules_with_a_warning(caplog):
+    class Foreign(nn.Module):
+        step_mode = "s"
+
+    net = nn.Sequential(Foreign())
+    with caplog.at_level(logging.WARNING):
+        functional.set_step_mode(net, "m")
+    assert net[0].step_mode == "m"
+    assert "Foreign" in caplog.text
+
+
+def test_unknown_step_mode_is_refused():
+    with pytest.raises(ValueError, match="step_mode can only be"):
+        functional.set_step_mode(small_net(), "x")
+
+
+def test_set_backend_warns_once_and_names_the_classes_that_kept_theirs():
+    net = small_net()
+    with pytest.warns(UserWarning, match=r"IFNode has only: torch; LIFNode has only") as caught:
+        functional.set_backend(net, "cupy")
+    assert len(caught) == 1
+    with pytest.raises(NotImplementedError, match="LIFNode"):
+        functional.set_backend(net, "cupy", neuron.LIFNode, strict=True)
+    functional.set_backend(net, "torch", strict=True)
+    with pytest.raises(ValueError, match="unknown backend 'cupyy'"):
+        functional.set_backend(net, "cupyy")
+
+
+def test_a_sequence_runs_through_single_step_modules():
+    net = small_net()
+    x = torch.rand(6, 5, 3)
+    y = functional.multi_step_forward(x, net)
+    functional.reset_net(net)
+    z = functional.multi_step_forward(x, list(net))
+    functional.reset_net(net)
+    functional.set_step_mode(net, "m")
+    assert torch.equal(y, z)
+    torch.testing.assert_close(net(x), y)
+
+
+def test_time_is_folded_into_the_batch_for_stateless_modules():
+    x = torch.rand(4, 2, 3)
+    linear = nn.Linear(3, 5)
+    y = functional.seq_to_ann_forward(x, (linear, nn.ReLU()))
+    torch.testing.assert_close(y, linear(x).relu())
+    both = functional.seq_to_ann_forward((x, x), lambda pair: (pair[0] + pair[1], pair[0]))
+    assert torch.equal(both[0], 2 * x) and torch.equal(both[1], x)
+    with pytest.raises(ValueError, match=r"share \[T, N\].*\(4, 2, 3\), \(3, 2, 3\)"):
+        functional.seq_to_ann_forward((x, x[:3]), lambda pair: pair[0])
+
+
+def test_import_brings_no_optional_library():
+    code = (
+        "import sys, sj_neurons; "
+        "print([m for m in ('cupy', 'h5py', 'matplotlib', 'tensorboard') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
