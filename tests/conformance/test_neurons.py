@@ -1,0 +1,51 @@
+"""Recorded behaviour of spiking neurons: every case of the groups that exist here."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+DATA = Path(__file__).parent / "data" / "neurons"
+GROUPS = {"if": 12, "lif": 48, "plif": 48, "step_s": 3}
+CASES = [
+    case
+    for case in json.loads((DATA / "manifest.json").read_text())["cases"]
+    if case["group"] in GROUPS or case["id"].startswith(("surrogate/ATan", "surrogate/Sigmoid"))
+]
+
+
+def _load(name: str, path: Path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+replay = _load("replay", DATA / "replay.py")
+
+
+class Names(replay.Resolver):
+    """Finds classes in the compatibility names beside this file."""
+
+    def get(self, module, name):
+        if module not in self.cache:
+            path = Path(__file__).parent / "compat" / f"{module}.py"
+            self.cache[module] = _load(f"compat_{module}", path)
+        return getattr(self.cache[module], name)
+
+
+NAMES = Names("compat")
+
+
+def test_no_group_lost_a_case():
+    for group, count in GROUPS.items():
+        assert sum(case["group"] == group for case in CASES) == count
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_golden(case):
+    with np.load(DATA / case["file"]) as arrays:
+        assert replay.compare(case, replay.run_case(case, NAMES, arrays), arrays) == []
