@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 import torch
@@ -46,6 +46,7 @@ class _Meter:
         self.label = label
         self.device = device
         self.sums = [0.0, 0.0, 0.0, 0.0]
+        self.counted = 0
         self.started = time.perf_counter()
 
     def add(self, loss: float, acc1: float, acc5: float, samples: int) -> None:
@@ -54,6 +55,7 @@ class _Meter:
 
     def means(self) -> Scores:
         *sums, samples = distributed.sum_over_ranks(self.sums, self.device)
+        self.counted = int(samples)
         if samples == 0:
             raise DataError(
                 f"the {self.label} loader gave no batch: the data set is empty, or smaller than "
@@ -160,7 +162,23 @@ def evaluate(
         finally:
             functional.reset_net(model)
         meter.add(*values, len(target))
-    return meter.means()
+    scores = meter.means()
+    _warn_of_padding(meter, loader)
+    return scores
+
+
+def _warn_of_padding(meter: _Meter, loader: DataLoader[Any]) -> None:
+    if distributed.world_size() == 1 or not isinstance(loader.dataset, Sized):
+        return
+    counted, held = meter.counted, len(loader.dataset)
+    if counted != held and distributed.rank() == 0:
+        _log.warning(
+            "%s: %d samples were counted, the set holds %d: the sampler repeats some to give "
+            "every process as many, so the scores differ slightly from a single process",
+            meter.label,
+            counted,
+            held,
+        )
 
 
 def _set_sampler_epoch(loader: DataLoader[Any], epoch: int) -> None:

@@ -32,11 +32,13 @@ from .scalars import ScalarLog
 from .seeding import seed_everything
 
 __all__ = [
+    "Criterion",
     "History",
     "evaluate",
     "fit",
     "identity",
     "loader_generators",
+    "named_scores",
     "run_epochs",
     "train_one_epoch",
 ]
@@ -162,9 +164,9 @@ def run_epochs(
     started = time.time()
     with ScalarLog(log_dir, first_epoch=first) as scalars:
         for epoch in range(first, epochs):
-            row = _row("train", train(epoch))
+            row = named_scores("train", train(epoch))
             for name, test in tests.items():
-                row |= _row(name, test())
+                row |= named_scores(name, test())
             _advance(state.scheduler, row)
             best = state.record(epoch, row)
             scalars.write(epoch, row)
@@ -204,7 +206,8 @@ def loader_generators(**loaders: DataLoader[Any] | None) -> dict[str, torch.Gene
     return found
 
 
-def _row(prefix: str, scores: Scores) -> dict[str, float]:
+def named_scores(prefix: str, scores: Scores) -> dict[str, float]:
+    """Scores under their TensorBoard tags, for example ``test_acc1``."""
     return {f"{prefix}_{field}": value for field, value in scores._asdict().items()}
 
 

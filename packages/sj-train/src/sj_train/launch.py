@@ -1,0 +1,113 @@
+"""Start of a Trainer run: processes, device, output folders."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from . import distributed, files
+from .errors import OptionError, OutputError, RunExistsError
+
+__all__ = ["check_folders", "claim_folders", "start_processes"]
+
+
+def start_processes(args: argparse.Namespace) -> torch.device:
+    """Join the other processes of a ``torchrun`` or SLURM launch; returns this one's device.
+
+    Sets ``args.distributed``, ``args.rank``, ``args.world_size`` and ``args.gpu``.
+    """
+    device = torch.device(args.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise OptionError(
+            f"argument --device: {args.device} is not available on this machine; use --device cpu"
+        )
+    place = _place_in_launch(args)
+    args.distributed = place is not None
+    args.rank, args.gpu = 0, None
+    if place is None:
+        return device
+    args.rank, args.world_size, local_rank = place
+    if device.type == "cuda":
+        if local_rank >= torch.cuda.device_count():
+            raise OptionError(
+                f"local rank {local_rank} has no GPU: {torch.cuda.device_count()} are visible; "
+                "start fewer processes per node"
+            )
+        device = torch.device("cuda", local_rank)
+        torch.cuda.set_device(device)
+        args.gpu = local_rank
+    dist.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo",
+        init_method=args.dist_url,
+        rank=args.rank,
+        world_size=args.world_size,
+    )
+    return device
+
+
+def _place_in_launch(args: argparse.Namespace) -> tuple[int, int, int] | None:
+    """Rank, world size and local rank, or None for a single process."""
+    env = os.environ
+    if "RANK" in env and "WORLD_SIZE" in env:
+        local_rank = int(env.get("LOCAL_RANK", args.local_rank or 0))
+        return int(env["RANK"]), int(env["WORLD_SIZE"]), local_rank
+    if args.world_size > 1 and "SLURM_PROCID" in env:
+        return int(env["SLURM_PROCID"]), args.world_size, int(env.get("SLURM_LOCALID", 0))
+    if args.world_size > 1:
+        raise OptionError(
+            f"argument --world-size: {args.world_size} processes need a launcher, for example "
+            f"torchrun --nproc_per_node={args.world_size}"
+        )
+    return None
+
+
+def check_folders(args: argparse.Namespace, log_dir: Path, checkpoint_dir: Path) -> None:
+    """Refuse the folders of an earlier run, unless it is resumed or deleted.
+
+    Raises:
+        RunExistsError: names ``--resume`` and ``--clean``.
+    """
+    # Other ranks may see what rank 0 has just created.
+    if distributed.rank() != 0 or args.resume is not None or args.clean:
+        return
+    for folder in (log_dir, checkpoint_dir):
+        if folder.exists():
+            raise RunExistsError(
+                f"{folder} exists already; use --resume latest to go on with that run or --clean "
+                "to delete it"
+            )
+
+
+def claim_folders(args: argparse.Namespace, log_dir: Path, checkpoint_dir: Path) -> None:
+    """Create the folders of a run on rank 0 and write ``args.txt``.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    if distributed.rank() == 0:
+        folders = (log_dir, checkpoint_dir)
+        if args.clean:
+            _delete([folder for folder in folders if folder.exists()], keep=args.resume)
+        for folder in folders:
+            files.prepare_folder(folder)
+        text = f"{args}\n{' '.join(sys.argv)}\n"
+        files.write_atomic(log_dir / "args.txt", lambda file: file.write(text.encode()))
+    if distributed.is_initialised():
+        dist.barrier()
+
+
+def _delete(folders: list[Path], *, keep: str | None) -> None:
+    for folder in folders:
+        if keep is not None and folder.resolve() in Path(keep).resolve().parents:
+            raise OptionError("argument --clean: would delete the checkpoint that --resume needs")
+    for folder in folders:
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise OutputError(f"cannot delete {folder}: {error.strerror or error}") from error
