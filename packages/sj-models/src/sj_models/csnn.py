@@ -68,7 +68,7 @@ class CSNN(nn.Module):
             functional.set_backend(self, "cupy", strict=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        x_seq = x.unsqueeze(0).expand(self.T, *x.shape)
+        x_seq = x.unsqueeze(0).expand(self.T, -1, -1, -1, -1)
         return read_out(self.conv_fc(x_seq), self.output)
 
     def spiking_encoder(self) -> nn.Sequential:

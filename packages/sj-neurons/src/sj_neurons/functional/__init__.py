@@ -1,10 +1,12 @@
 """Functions on whole networks and on sequences."""
 
+from .conv_bn_fusion import fuse_conv_bn_eval_modules
 from .net import detach_net, reset_net, set_backend, set_step_mode
 from .sequence import multi_step_forward, seq_to_ann_forward
 
 __all__ = [
     "detach_net",
+    "fuse_conv_bn_eval_modules",
     "multi_step_forward",
     "reset_net",
     "seq_to_ann_forward",
