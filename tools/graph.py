@@ -10,7 +10,8 @@ Rules of ``--check``, per package:
   - what is declared is imported somewhere;
   - the import contracts in the root pyproject forbid exactly what is not declared.
 ``[tool.graph]`` in the package's pyproject holds the exceptions, each with its reason:
-``unimported = {distribution = "why"}`` and ``eager = {module = "why"}``.
+``unimported = {distribution = "why"}``: declared only; ``undeclared = {import-name = "why"}``: used
+if some other package brought it; ``eager = {module = "why"}``: imports an extra when it loads.
 """
 
 from __future__ import annotations
@@ -128,29 +129,32 @@ def _check(workspace: Workspace, package: Package) -> Iterator[str]:
     core = {_import_name(r): r.name for r in package.core}
     extra = {_import_name(r): (r.name, name) for name, rs in package.extras.items() for r in rs}
     extra.pop(package.import_name, None)
-    eager = package.graph.get("eager", {})
-    used: set[str] = set()
+    eager, undeclared = package.graph.get("eager", {}), package.graph.get("undeclared", {})
+    waived: set[str] = set()
     seen: set[str] = set()
     for found in imports_of(package):
         seen.add(found.name)
+        module = _module(package, found.path)
         where = f"{found.path.relative_to(workspace.root).as_posix()}:{found.line}"
         if found.name in core:
             continue
-        if found.name not in extra:
+        if found.name not in extra and undeclared.get(found.name) and not found.eager:
+            waived.add(found.name)
+        elif found.name not in extra:
             yield (
                 f"{where}: imports {found.name}, which {package.name} does not declare: add "
                 f'"{_distribution(found.name)}" to the dependencies or an extra in {pyproject}'
             )
-        elif found.eager and eager.get(_module(package, found.path)):
-            used.add(_module(package, found.path))
+        elif found.eager and eager.get(module):
+            waived.add(module)
         elif found.eager:
             name, group = extra[found.name]
             yield (
                 f"{where}: imports {found.name} when the module loads, but {name} is only in the "
                 f"extra {group!r}: import it inside the function that needs it"
             )
-    for module in eager.keys() - used:
-        yield f"{pyproject}: [tool.graph] eager names {module}, which needs no exception: remove it"
+    for name in (eager.keys() | undeclared.keys()) - waived:
+        yield f"{pyproject}: [tool.graph] holds {name}, which needs no exception: remove it"
     yield from _check_unimported(package, pyproject, seen)
 
 

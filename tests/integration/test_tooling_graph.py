@@ -77,6 +77,27 @@ def test_a_dependency_nobody_imports_is_found_unless_a_reason_is_given(tool, tre
     assert "unimported names injected, which is imported: remove it" in complaint
 
 
+def test_what_is_used_only_if_present_needs_a_reason(tool, tree: Path) -> None:
+    pyproject = tree / "packages" / "sj-layers" / "pyproject.toml"
+    content = pyproject.read_text(encoding="utf-8")
+    table = "\n[tool.graph.undeclared]\ninjected = 'a reason'\n"
+    pyproject.write_text(content + table, encoding="utf-8")
+    (complaint,) = complaints(tool, tree)
+    assert "holds injected, which needs no exception: remove it" in complaint
+    inject(tree, "sj_layers.other", "def f():\n    import injected")
+    assert complaints(tool, tree) == []
+    inject(tree, "sj_layers.other", "import injected")
+    assert any('declare: add "injected"' in line for line in complaints(tool, tree))
+
+
+def test_a_module_that_is_all_about_an_extra_may_load_it_with_a_reason(tool, tree: Path) -> None:
+    inject(tree, "sj_layers.injected", "import matplotlib")
+    assert len(complaints(tool, tree)) == 1
+    with (tree / "packages" / "sj-layers" / "pyproject.toml").open("a") as pyproject:
+        pyproject.write("\n[tool.graph.eager]\n'sj_layers.injected' = 'a reason'\n")
+    assert complaints(tool, tree) == []
+
+
 def test_contracts_and_declarations_must_agree(tool, tree: Path) -> None:
     pyproject = tree / "packages" / "sj-models" / "pyproject.toml"
     content = pyproject.read_text(encoding="utf-8")
