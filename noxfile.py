@@ -41,8 +41,15 @@ EVERYTHING = [
     for name, package in WORKSPACE.packages.items()
 ]
 
-if links := os.environ.get("PIP_FIND_LINKS"):
-    os.environ.setdefault("UV_FIND_LINKS", ",".join(links.split()))  # uv reads only its own
+# uv does not read pip's settings, so those that decide where packages come from are handed on
+for pip_name, uv_name in [
+    ("PIP_FIND_LINKS", "UV_FIND_LINKS"),
+    ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"),
+    ("PIP_CERT", "SSL_CERT_FILE"),
+]:
+    if setting := os.environ.get(pip_name):
+        separated = ",".join(setting.split()) if uv_name == "UV_FIND_LINKS" else setting
+        os.environ.setdefault(uv_name, separated)
 
 
 def torch_constraints() -> str:
