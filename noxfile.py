@@ -263,7 +263,7 @@ def lowest(session: nox.Session) -> None:
         session.error("needs uv, which alone can resolve to the lowest versions: pip install uv")
     own = [r.text for name in PACKAGES for r in WORKSPACE[name].test_group]
     install(session, [*PACKAGES, *own, *tools("test")], "--resolution", "lowest-direct")
-    pytest(session, "packages")
+    pytest(session, "-W", "default", "packages")  # old versions warn about each other
 
 
 @nox.session
