@@ -1,0 +1,180 @@
+"""NIR files: HDF5 under any suffix, read with errors that name node and field, written whole.
+
+/version                     writer's version, may be absent
+/node/{type,nodes,edges}     the graph; /node/nodes/NAME/{type,FIELD,...,metadata}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nir
+import numpy as np
+
+from .errors import NIRError, NIRFileError, NIRGraphError
+
+__all__ = ["read_graph", "write_graph"]
+
+_TYPES: dict[str, type[nir.NIRNode]] = {
+    kind.__name__: kind
+    for kind in vars(nir).values()
+    if isinstance(kind, type) and issubclass(kind, nir.NIRNode) and kind is not nir.NIRNode
+}
+_BASE_FIELDS = {"input_type", "output_type", "metadata"}
+# what h5py raises on bytes that are no HDF5, cut off, self-referring or absurdly large
+_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError)
+_OPTIONAL = {"input_shape", "v_reset", "w_in"}  # absent in older files
+
+
+def read_graph(path: str | os.PathLike[str]) -> nir.NIRGraph:
+    """Read a NIR file of any version.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, PermissionError: the path cannot be opened.
+        NIRFileError: not HDF5, damaged, or no NIR graph in it.
+        NIRGraphError: an unknown node type, a missing, unknown or unreadable field.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise FileNotFoundError(f"{file}: no such file")
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder; give a file")
+    try:
+        with h5py.File(file, "r") as content:
+            tree = _tree(content["node"]) if "node" in content else None
+    except PermissionError as error:
+        raise PermissionError(f"{file}: not readable") from error
+    except _DAMAGED as error:
+        raise NIRFileError(f"{file}: not a readable HDF5 file ({error})") from error
+    if not isinstance(tree, dict) or tree.get("type") != "NIRGraph":
+        raise NIRFileError(f"{file}: HDF5, but there is no NIR graph under /node")
+    return _graph(tree, None)
+
+
+def write_graph(path: str | os.PathLike[str], graph: nir.NIRGraph) -> None:
+    """Write a graph as HDF5; an existing file is replaced only by a complete one.
+
+    Raises:
+        FileNotFoundError, PermissionError, IsADirectoryError: the folder cannot be written to.
+        NIRGraphError: something in the graph has no place in a file.
+    """
+    for name in graph.nodes:
+        if "/" in name or not name:
+            raise NIRGraphError("a name in a file must not be empty or contain '/'", node=name)
+    with _atomic_path(Path(path)) as temporary:
+        try:
+            nir.write(str(temporary), graph)
+        except (TypeError, ValueError) as error:
+            raise NIRGraphError(f"{path}: the graph cannot be written ({error})") from error
+
+
+# reading
+
+
+def _tree(group: Any) -> Any:
+    """Groups as dicts, datasets as arrays, numpy scalars and str."""
+    if isinstance(group, h5py.Group):
+        return {str(key): _tree(group[key]) for key in group}
+    value = group[()]
+    return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
+def _graph(tree: Mapping[str, Any], name: str | None) -> nir.NIRGraph:
+    nodes, edges = tree.get("nodes"), tree.get("edges")
+    if not isinstance(nodes, dict):
+        raise NIRGraphError("the graph has no group of nodes", node=name, field="nodes")
+    if not isinstance(edges, np.ndarray) or (edges.size and edges.shape[1:] != (2,)):
+        raise NIRGraphError("expected pairs of node names", node=name, field="edges")
+    return nir.NIRGraph(
+        nodes={key: _node(value, key) for key, value in nodes.items()},
+        edges=[(_text(source), _text(target)) for source, target in edges.reshape(-1, 2)],
+        metadata=tree.get("metadata", {}),
+        type_check=False,
+    )
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _node(tree: Any, name: str) -> nir.NIRNode:
+    kind = tree.get("type") if isinstance(tree, dict) else None
+    if not isinstance(kind, str):
+        raise NIRGraphError("has no type", node=name, field="type")
+    if kind not in _TYPES:
+        raise NIRGraphError(
+            f"unknown type {kind!r}; known are {', '.join(sorted(_TYPES))}", node=name, field="type"
+        )
+    if kind == "NIRGraph":
+        return _graph(tree, name)
+    values = {key: value for key, value in tree.items() if key not in ("type", "metadata")}
+    node_class: Any = _TYPES[kind]
+    arguments = _arguments(node_class, values, name)
+    try:
+        return node_class(**arguments, metadata=tree.get("metadata", {}))
+    except (ValueError, AssertionError, TypeError, IndexError, ArithmeticError) as error:
+        shapes = ", ".join(f"{key} {np.shape(value)}" for key, value in arguments.items())
+        raise NIRGraphError(
+            f"the fields of this {kind} do not fit together: {error} ({shapes})", node=name
+        ) from error
+
+
+def _arguments(kind: type[nir.NIRNode], values: dict[str, Any], name: str) -> dict[str, Any]:
+    """What the constructor of `kind` takes, from what the file has."""
+    if kind in (nir.Input, nir.Output):
+        side = "input" if kind is nir.Input else "output"
+        _check_names(values, {"shape"}, set(), kind, name)
+        return {f"{side}_type": {side: values["shape"]}}
+    expected = {field.name for field in dataclasses.fields(kind)} - _BASE_FIELDS
+    if kind is nir.Flatten:
+        _check_names(values, expected, {"input_type"}, kind, name)
+        return {**values, "input_type": {"input": values.get("input_type")}}
+    optional = expected & _OPTIONAL
+    _check_names(values, expected - optional, optional, kind, name)
+    if "input_shape" in optional:
+        return {"input_shape": None, **values}
+    return values
+
+
+def _check_names(
+    values: dict[str, Any], needed: set[str], optional: set[str], kind: type, name: str
+) -> None:
+    missing, unknown = needed - values.keys(), values.keys() - needed - optional
+    for field in sorted(missing):
+        raise NIRGraphError(f"is missing; {kind.__name__} needs it", node=name, field=field)
+    for field in sorted(unknown):
+        known = ", ".join(sorted(needed | optional))
+        raise NIRGraphError(f"{kind.__name__} has only {known}", node=name, field=field)
+
+
+# writing
+
+
+@contextmanager
+def _atomic_path(target: Path) -> Iterator[Path]:
+    """A temporary path in the folder of `target` that replaces it when the block ends well."""
+    folder = target.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{target}: folder {folder} does not exist; create it first")
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder; give a file name")
+    temporary = folder / f".{target.name[:100]}.{secrets.token_hex(6)}"
+    try:
+        # os.open, not mkstemp: the finished file gets the user's usual permissions
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        raise PermissionError(f"{target}: folder {folder} is not writable ({error})") from error
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise NIRError(f"{target}: could not be written ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)

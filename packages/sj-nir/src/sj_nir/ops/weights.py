@@ -1,0 +1,47 @@
+"""Weights between tensors and arrays, and modules built without drawing random numbers."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import nir
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..fields import parameter
+from .table import ImportOptions
+
+__all__ = ["copied", "with_weights"]
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def copied(weight: Tensor) -> np.ndarray:
+    """The tensor as an array of its own; numpy has no bfloat16, which float32 holds exactly."""
+    values = weight.detach().cpu()
+    values = values.float() if values.dtype == torch.bfloat16 else values
+    return values.numpy().copy()
+
+
+def with_weights(
+    module_class: type[M],
+    node: nir.NIRNode,
+    name: str,
+    options: ImportOptions,
+    *args: Any,
+    **kwargs: Any,
+) -> M:
+    """`module_class(*args, **kwargs)` holding the node's `weight` and, if it has one, `bias`."""
+    module: Any = nn.utils.skip_init(
+        module_class,
+        *args,
+        **kwargs,
+        device=options.device,
+        dtype=options.dtype,
+        step_mode=options.step_mode,
+    )
+    with torch.no_grad():
+        for field, tensor in module.named_parameters():
+            tensor.copy_(parameter(node, name, field, options.device, options.dtype))
+    return module

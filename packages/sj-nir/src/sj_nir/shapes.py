@@ -1,0 +1,63 @@
+"""Shapes of one sample at one step, carried along the edges of a graph.
+
+The nir library's own inference refuses valid graphs (rectangular kernels, grouped convolutions),
+so it is switched off everywhere here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nir
+
+from .errors import NIRGraphError, NotSupportedError
+from .ops.table import Shape, op_of_node
+from .topology import Topology
+
+__all__ = ["infer_shapes"]
+
+
+def infer_shapes(graph: nir.NIRGraph, topology: Topology) -> dict[str, Shape]:
+    """The output shape of each node, checked on the way.
+
+    Raises:
+        NIRGraphError: a shape that does not fit the next node.
+        NotSupportedError: a node without a row in the table.
+    """
+    shapes: dict[str, Shape] = {}
+    for name in topology.order:
+        node = graph.nodes[name]
+        if isinstance(node, nir.Input):
+            shapes[name] = _stated(node.input_type["input"], name, required=True)
+            continue
+        incoming = _common(name, {source: shapes[source] for source in topology.sources[name]})
+        if isinstance(node, nir.Output):
+            stated = _stated(node.output_type["output"], name, required=False)
+            if stated and stated != incoming:
+                raise NIRGraphError(f"says {stated}, but gets {incoming}", node=name, field="shape")
+            shapes[name] = incoming
+            continue
+        op = op_of_node(node)
+        if op is None:
+            raise NotSupportedError(f"{type(node).__name__} is not supported yet", node=name)
+        shapes[name] = op.output_shape(node, name, incoming)
+    return shapes
+
+
+def _stated(value: Any, name: str, required: bool) -> Shape:
+    if value is None:
+        if required:
+            raise NIRGraphError("is missing; an Input states its shape", node=name, field="shape")
+        return ()
+    try:
+        return tuple(int(i) for i in value)
+    except (TypeError, ValueError):
+        raise NIRGraphError(f"expected integers, got {value!r}", node=name, field="shape") from None
+
+
+def _common(name: str, incoming: dict[str, Shape]) -> Shape:
+    shapes = set(incoming.values())
+    if len(shapes) == 1:
+        return shapes.pop()
+    listed = ", ".join(f"{shape} from {source!r}" for source, shape in incoming.items())
+    raise NIRGraphError(f"adds up inputs of different shapes: {listed}", node=name)
