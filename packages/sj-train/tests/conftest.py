@@ -21,7 +21,8 @@ def restored_settings() -> Iterator[None]:
     torch.set_num_threads(1)
     before = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
     yield
-    torch.use_deterministic_algorithms(False)
+    if torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(False)
     torch.backends.cudnn.deterministic = False
     torch.set_num_threads(threads)
     if before is None:

@@ -86,16 +86,20 @@ def test_two_halves_equal_one_run(uninterrupted, tmp_path):
     assert_equal_runs(run(tmp_path, 4, resume="latest"), whole)
 
 
-# 3 training and 1 or 2 evaluation batches per epoch; 2 = first epoch, 13 = third.
-@pytest.mark.parametrize("kill_at", [2, 13])
-def test_killed_and_resumed_equals_one_run(uninterrupted, tmp_path, kill_at):
+def test_killed_and_resumed_equals_one_run(uninterrupted, tmp_path):
     run, whole = uninterrupted
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    folder = tmp_path / "checkpoints"
-    done = subprocess.run([sys.executable, str(script), str(folder), str(kill_at)], check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert_equal_runs(run(folder, 4, resume="latest"), whole)
+    # An epoch preprocesses 3 training and 2 test batches: killed in the first and third.
+    killed = {
+        tmp_path / f"batch {batch}": subprocess.Popen(
+            [sys.executable, str(script), str(tmp_path / f"batch {batch}"), str(batch)]
+        )
+        for batch in (2, 13)
+    }
+    for folder, process in killed.items():
+        assert process.wait() == -signal.SIGKILL
+        assert_equal_runs(run(folder, 4, resume="latest"), whole)
 
 
 def settings(make_net, make_loaders, **options):

@@ -42,31 +42,25 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         OutputError: the disk is full or the folder not writable; ``path`` is unchanged.
     """
-    temporary: str | None = None
+    temporary = _temporary(path)
     try:
-        handle, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY
-        )
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-        temporary = None
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:
         # torch reports a full disk as RuntimeError.
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise OutputError(f"cannot write {path}: {reason}") from error
     finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
     """Give ``source`` a second name, atomically; the content is copied where links fail."""
-    temporary = target.parent / f".{target.name}.{os.getpid()}{TEMPORARY}"
+    temporary = _temporary(target)
     try:
         temporary.unlink(missing_ok=True)
         try:
@@ -75,14 +69,14 @@ def link_or_copy(source: Path, target: Path) -> None:
             shutil.copyfile(source, temporary)
         os.replace(temporary, target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        # Renaming one link of a file onto another does nothing and keeps both.
+        temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+def _temporary(path: Path) -> Path:
+    return path.parent / f".{path.name}.{os.getpid()}{TEMPORARY}"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ from . import distributed, loaders, loop, optim
 from .args import unserved_flags
 from .checkpoint import TrainingState
 from .ema import ModelEma
-from .errors import CheckpointError, OptionError, TrainError
+from .errors import CheckpointError, HookMissingError, OptionError, TrainError
 from .history import History
 from .launch import check_folders, claim_folders
 from .metrics import Scores
@@ -95,6 +95,11 @@ class Run:
             raise
         except ValueError as error:
             raise OptionError(f"argument --model {args.model}: {error}") from error
+        if any(nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
+            raise HookMissingError(
+                f"{type(trainer).__name__}.load_model returned a model with lazy layers; pass it "
+                "one batch first, or give the sizes"
+            )
         if args.distributed and args.sync_bn:
             model = distributed.convert_sync_batchnorm(model)
         self.model = model.to(self.device)

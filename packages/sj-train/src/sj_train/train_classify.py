@@ -49,7 +49,7 @@ class Trainer:
     Example:
         >>> class MyTrainer(Trainer):
         ...     def load_model(self, args, num_classes):
-        ...         return nn.Sequential(nn.Flatten(), nn.LazyLinear(num_classes))
+        ...         return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, num_classes))
         >>> MyTrainer().get_args_parser().parse_args(["--epochs", "1"]).epochs
         1
     """

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from sj_train.errors import OptionError
+from sj_train.train_classify import Trainer
+
+# Two processes with batches of b see, step by step, the samples one process sees with 2 b.
+SCRIPT = """
+import torch
+from sj_neurons import neuron, surrogate
+from sj_train import train_classify
+from torch import nn
+from torch.utils.data import DistributedSampler, SequentialSampler, TensorDataset
+
+class Blobs(TensorDataset):
+    classes = ["a", "b", "c"]
+
+def blobs(count):
+    y = torch.arange(count) % 3
+    noise = torch.randn(count, 6, generator=torch.Generator().manual_seed(0))
+    return Blobs(noise + y.unsqueeze(1), y)
+
+class BlobTrainer(train_classify.Trainer):
+    def load_data(self, args):
+        train, test = blobs(24), blobs(15)
+        if args.distributed:
+            return train, test, *(DistributedSampler(d, shuffle=False) for d in (train, test))
+        return train, test, SequentialSampler(train), SequentialSampler(test)
+    def load_model(self, args, num_classes):
+        return nn.Sequential(
+            nn.Linear(6, 8),
+            neuron.IFNode(step_mode="m", surrogate_function=surrogate.ATan()),
+            nn.Linear(8, num_classes))
+    def preprocess_train_sample(self, args, x):
+        return x.expand(4, *x.shape)
+    preprocess_test_sample = preprocess_train_sample
+    def process_model_output(self, args, y):
+        return y.mean(0)
+
+if __name__ == "__main__":
+    trainer = BlobTrainer()
+    trainer.main(trainer.get_args_parser().parse_args())
+"""
+OPTIONS = "--device cpu -j 0 --mixup-alpha 0 --cutmix-alpha 0 --lr-warmup-epochs 1 --model net"
+
+
+scope: dict = {"__name__": "script"}
+exec(compile(SCRIPT, "script", "exec"), scope)
+BlobTrainer: type[Trainer] = scope["BlobTrainer"]
+
+
+def run_here(folder: Path, *more: str) -> None:
+    trainer = BlobTrainer()
+    words = [*OPTIONS.split(), "--output-dir", str(folder), *more]
+    trainer.run(trainer.get_args_parser().parse_args(words))
+
+
+def latest(folder: Path) -> dict:
+    (path,) = folder.glob("pt/*/checkpoint_latest.pth")
+    return torch.load(path, weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("two")
+    script = folder / "train.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command += [str(script), *OPTIONS.split(), "--output-dir", str(folder)]
+    command += ["-b", "4", "--epochs", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_two_processes_equal_one_with_twice_the_batch(two_processes, tmp_path):
+    run_here(tmp_path, "-b", "8", "--epochs", "3")
+    one, two = latest(tmp_path), latest(two_processes[0])
+    torch.testing.assert_close(two["model"], one["model"])
+    for tag in ("train_loss", "train_acc1"):
+        assert two["history"]["scalars"][tag] == pytest.approx(one["history"]["scalars"][tag])
+
+
+def test_messages_come_from_one_process(two_processes):
+    assert len(re.findall("epoch 1 train: loss=", two_processes[1])) == 1
+    # 15 test samples do not divide by 2: one counts twice.
+    assert "16 samples were counted, the set holds 15" in two_processes[1]
+
+
+def test_random_states_of_both_processes_are_stored(two_processes):
+    first, second = latest(two_processes[0])["rng"]
+    assert not torch.equal(first["torch"], second["torch"])
+
+
+def test_more_processes_need_a_launcher(tmp_path):
+    with pytest.raises(OptionError, match="2 processes need a launcher, for example torchrun"):
+        run_here(tmp_path, "--world-size", "2")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is present")
+def test_missing_gpu_is_named(tmp_path):
+    with pytest.raises(
+        OptionError, match="cuda is not available on this machine; use --device cpu"
+    ):
+        run_here(tmp_path, "--device", "cuda")
+
+
+def test_checkpoint_of_two_processes_resumes_on_one(two_processes, tmp_path, caplog):
+    (path,) = two_processes[0].glob("pt/*/checkpoint_latest.pth")
+    run_here(tmp_path, "-b", "8", "--epochs", "4", "--resume", str(path))
+    assert latest(tmp_path)["history"]["epochs"] == [0, 1, 2, 3]
+    assert "not bit for bit" in caplog.text
