@@ -1,0 +1,30 @@
+"""Models behind one interface; importing this package fills the table of built-in names."""
+
+from ..archs import base as _base_net
+from ..archs import gtfp as _gtfp_net
+from ..archs import tfi as _tfi_net
+from ..archs import tfp as _tfp_net
+from ..config import BaseModelConfig
+from ..registry import METHOD, add_built_in
+from .base import BaseModel
+from .gtfp import GTFPConfig, GTFPModel
+from .tfi import TFIConfig, TFIModel
+from .tfp import TFPConfig, TFPModel
+from .windowed import WindowedModel
+
+__all__ = [
+    "BaseModel",
+    "BaseModelConfig",
+    "GTFPConfig",
+    "GTFPModel",
+    "TFIConfig",
+    "TFIModel",
+    "TFPConfig",
+    "TFPModel",
+    "WindowedModel",
+]
+
+add_built_in(METHOD.BASE, BaseModel, BaseModelConfig, _base_net.BaseNet)
+add_built_in(METHOD.TFP, TFPModel, TFPConfig, _tfp_net.TFPModel)
+add_built_in(METHOD.TFI, TFIModel, TFIConfig, _tfi_net.TFIModel)
+add_built_in(METHOD.GTFP, GTFPModel, GTFPConfig, _gtfp_net.GTFPModel)
