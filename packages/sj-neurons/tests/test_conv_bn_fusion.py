@@ -68,7 +68,7 @@ def test_training_and_missing_statistics_are_refused(net):
     with pytest.raises(ValueError, match=r"net.eval\(\)"):
         functional.fuse_conv_bn_eval_modules(net.train())
     stateless = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1, track_running_stats=False))
-    with pytest.raises(ValueError, match="1 has no running statistics"):
+    with pytest.raises(ValueError, match=r"1 \(BatchNorm2d\): it has no running statistics"):
         functional.fuse_conv_bn_eval_modules(stateless.eval())
 
 
@@ -79,3 +79,16 @@ def test_a_forward_that_cannot_be_followed_is_named():
 
     with pytest.raises(ValueError, match="cannot follow forward of Dynamic"):
         functional.fuse_conv_bn_eval_modules(Dynamic().eval())
+
+
+def test_one_pair_is_fused_in_float64_and_keeps_its_dtype(net):
+    conv, norm = net.conv.float(), net.norm.float()
+    fused = functional.fused_conv_bn(conv, norm)
+    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    weight = conv.weight.double() * scale[:, None, None, None]
+    torch.testing.assert_close(fused.weight, weight.float(), rtol=0, atol=1e-9)
+    assert fused.weight.dtype == torch.float32
+    with pytest.raises(TypeError, match="got IFNode and BatchNorm2d"):
+        functional.fused_conv_bn(net.node, norm)
+    with pytest.raises(ValueError, match="it has 5 features, 4 come in"):
+        functional.fused_conv_bn(conv, net.head_norm)
