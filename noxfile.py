@@ -126,7 +126,7 @@ def tests(session: nox.Session, package: str) -> None:
 @nox.session
 def integration(session: nox.Session) -> None:
     """Packages together, the tools of this repository, the code in its documents."""
-    install(session, [*EVERYTHING, *tools("test"), *tools("imports")])
+    install(session, [*EVERYTHING, *tools("test"), *tools("imports"), *tools("demo")])
     pytest(session, "tests/integration")
 
 

@@ -1,12 +1,14 @@
 """Lets docstrings hold plain equations and shapes such as ``[T, N, *]`` without markup.
 
-An indented block after prose becomes a literal block, so that equations keep their lines; stars,
-bars and a trailing underscore stand for themselves (so there is no emphasis in docstrings).
+An indented block after prose, and a paragraph in columns, become literal blocks, so that equations
+keep their lines; stars, bars and a trailing underscore stand for themselves (so there is no
+emphasis in docstrings).
 Everything else stays reStructuredText in Google style.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -14,8 +16,27 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 _SECTION = re.compile(r"(Args|Arguments|Returns|Yields|Raises|Attributes|Examples?|Notes?)\s*:")
+_GAP = re.compile(r"[^\s.!?:] {2,}\S")
 _LITERAL = re.compile(r"(``.*?``|`[^`]*`)")
 _SYMBOL = re.compile(r"(?<![\\*])\*(?!\*)|(?<!\\)\||(?<=\w)_(?!\w)")
+
+
+def indented_columns(lines: list[str]) -> list[str]:
+    """Indents each paragraph that is laid out in columns, so that it counts as a block."""
+    out: list[str] = []
+    for blank, group in itertools.groupby(lines, key=lambda line: not line.strip()):
+        paragraph = list(group)
+        if not blank and _is_prose(paragraph[0]) and _in_columns(paragraph):
+            paragraph = [f"    {line}" for line in paragraph]
+        out += paragraph
+    return out
+
+
+def _in_columns(paragraph: list[str]) -> bool:
+    """Whether some line has a wide gap inside, or the paragraph's indent comes and goes."""
+    indented = [line.startswith(" ") for line in paragraph]
+    returns = any(a and not b for a, b in itertools.pairwise(indented))
+    return returns or any(_GAP.search(line) for line in paragraph)
 
 
 def literal_blocks(lines: list[str]) -> list[str]:
@@ -39,7 +60,7 @@ def _is_prose(line: str) -> bool:
         line[0].isspace()
         or _SECTION.fullmatch(line.strip())
         or line.endswith("::")
-        or line.startswith((".. ", "- ", "* ", ":", ">>>", "..."))
+        or line.startswith((".. ", "- ", "* ", ":", ">>>", "...", "===", "+-", "| "))
     )
 
 
@@ -56,7 +77,7 @@ def process(
 ) -> None:
     in_block = False
     result: list[str] = []
-    for line in literal_blocks(lines):
+    for line in literal_blocks(indented_columns(lines)):
         if in_block and line.strip() and not line.startswith("    "):
             in_block = False
         quoted = in_block or line.lstrip().startswith((">>>", "..."))

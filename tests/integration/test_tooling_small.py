@@ -81,10 +81,10 @@ def test_a_session_installs_a_package_with_what_it_declares_and_no_more() -> Non
 def test_docstrings_may_hold_plain_equations_and_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(ROOT / "docs" / "_ext"), *sys.path])
     process = importlib.import_module("docstrings").process
-    lines = ["Title `[T, *]`.", "", "    v[t] = a * |x|", "", "From [N, *] and v_.", "", "Args:"]
-    lines += ["    *args: as `a_`."]
+    lines = ["Title `[T, *]`.", "", "    v[t] = a * |x|", "", "From [N, *] and v_."]
+    lines += ["", "/a*     one", "/b      two", "", "Args:", "    *args: as `a_`."]
     process(None, "module", "m", None, None, lines)
     assert lines == [
-        "Title `[T, *]`.", "", "::", "", "    v[t] = a * |x|", "", "From [N, \\*] and v\\_.", "",
-        "Args:", "    *args: as `a_`.",
+        "Title `[T, *]`.", "", "::", "", "    v[t] = a * |x|", "", "From [N, \\*] and v\\_.",
+        "", "::", "", "    /a*     one", "    /b      two", "", "Args:", "    *args: as `a_`.",
     ]  # fmt: skip
