@@ -106,6 +106,10 @@ def _check_inputs(traced: fx.GraphModule) -> None:
         )
 
 
+class _AxesError(NotSupportedError):
+    """A value without the batch and time axes of the input."""
+
+
 class _Converter:
     """Walks a traced network and collects nodes, edges and problems.
 
@@ -130,14 +134,19 @@ class _Converter:
             "get_attr": self._constant,
             "output": self._output,
         }
+        misshapen: set[fx.Node] = set()
         for node in self.traced.graph.nodes:
             if SHAPE not in node.meta and node.op != "output":
                 continue  # no tensor: arithmetic with sizes
             try:
                 self.values[node] = steps[node.op](node)
             except NotSupportedError as error:
-                self.problems.append(f"{self._label(node)}: {error}")
                 self.values[node] = ()
+                if isinstance(error, _AxesError):
+                    misshapen.add(node)
+                    if misshapen.intersection(node.all_input_nodes):
+                        continue  # a consequence, already reported where it began
+                self.problems.append(f"{self._label(node)}: {error}")
         if self.problems:
             listed = "\n".join(f"  {problem}" for problem in self.problems)
             raise NotSupportedError(f"NIR cannot express these parts of the network:\n{listed}")
@@ -243,7 +252,7 @@ class _Converter:
         shape: Shape = node.meta[SHAPE]
         if shape[: self.lead] != self.lead_shape:
             axes = "batch axis" if self.lead == 1 else "time and batch axes"
-            raise NotSupportedError(
+            raise _AxesError(
                 f"changes the {axes}: shape {shape}, expected {self.lead_shape} in front"
             )
         return shape[self.lead :]

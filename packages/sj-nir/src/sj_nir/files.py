@@ -30,6 +30,7 @@ _TYPES: dict[str, type[nir.NIRNode]] = {
 _BASE_FIELDS = {"input_type", "output_type", "metadata"}
 # what h5py raises on bytes that are no HDF5, cut off, self-referring or absurdly large
 _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError)
+_DEEPEST = 50  # groups within groups; a group may contain itself
 _OPTIONAL = {"input_shape", "v_reset", "w_in"}  # absent in older files
 
 
@@ -78,10 +79,12 @@ def write_graph(path: str | os.PathLike[str], graph: nir.NIRGraph) -> None:
 # reading
 
 
-def _tree(group: Any) -> Any:
+def _tree(group: Any, depth: int = 0) -> Any:
     """Groups as dicts, datasets as arrays, numpy scalars and str."""
     if isinstance(group, h5py.Group):
-        return {str(key): _tree(group[key]) for key in group}
+        if depth > _DEEPEST:
+            raise ValueError(f"{group.name} is nested too deeply")
+        return {str(key): _tree(group[key], depth + 1) for key in group}
     value = group[()]
     return value.decode("utf-8") if isinstance(value, bytes) else value
 

@@ -18,16 +18,18 @@ __all__ = ["merged_axes"]
 
 
 def _to_node(module: nn.Flatten, site: Site) -> nir.Flatten:
+    rank = len(site.input_shape)
+
     def of_sample(dim: int) -> int:
-        return dim if dim < 0 else dim - site.batch_axes
+        axis = dim if dim < 0 else dim - site.batch_axes
+        if axis >= rank or axis < -rank or (dim >= 0 > axis):
+            raise NotSupportedError(
+                f"start_dim={module.start_dim}, end_dim={module.end_dim} reach outside of a sample "
+                f"of shape {site.input_shape}; flatten only axes behind batch and time"
+            )
+        return axis
 
     start, end = of_sample(module.start_dim), of_sample(module.end_dim)
-    rank = len(site.input_shape)
-    if not -rank <= start < rank or not -rank <= end < rank:
-        raise NotSupportedError(
-            f"start_dim={module.start_dim}, end_dim={module.end_dim} reach outside of a sample "
-            f"of shape {site.input_shape}; flatten only axes behind batch and time"
-        )
     return nir.Flatten({"input": np.array(site.input_shape)}, start_dim=start, end_dim=end)
 
 

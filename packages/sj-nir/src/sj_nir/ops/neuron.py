@@ -109,11 +109,10 @@ def _if_to_module(node: nir.IF, name: str, options: ImportOptions) -> IFNode:
 def _lif_to_module(node: nir.LIF, name: str, options: ImportOptions) -> LIFNode:
     tau = _steps(node, name, options.dt)
     r = uniform(node, name, "r")
-    if _same(r, 1.0):
-        decay_input = True
-    elif _same(r, tau):
-        decay_input = False
-    else:
+    gains = {True: 1.0, False: tau}
+    stated = bool(record_of(node).get("decay_input", True))  # decides only where tau is nearly 1
+    fitting = [choice for choice in (stated, not stated) if _same(r, gains[choice])]
+    if not fitting:
         raise NotSupportedError(
             f"expected 1 (input divided by tau) or tau/dt = {tau:.12g} (input not divided), "
             f"got {r:.12g}; other gains are not supported yet",
@@ -128,7 +127,7 @@ def _lif_to_module(node: nir.LIF, name: str, options: ImportOptions) -> LIFNode:
             node=name,
             field="v_leak",
         )
-    neuron = LIFNode(tau, decay_input, **_reset_and_threshold(node, name, options))
+    neuron = LIFNode(tau, fitting[0], **_reset_and_threshold(node, name, options))
     return _finished(neuron, node, name, options)
 
 

@@ -1,4 +1,4 @@
-"""Weights between tensors and arrays, and modules built without drawing random numbers."""
+"""Weights between tensors and arrays, and modules built without touching the random state."""
 
 from __future__ import annotations
 
@@ -33,14 +33,10 @@ def with_weights(
     **kwargs: Any,
 ) -> M:
     """`module_class(*args, **kwargs)` holding the node's `weight` and, if it has one, `bias`."""
-    module: Any = nn.utils.skip_init(
-        module_class,
-        *args,
-        **kwargs,
-        device=options.device,
-        dtype=options.dtype,
-        step_mode=options.step_mode,
-    )
+    # not on the meta device, whose first use loads sympy and takes seconds
+    with torch.random.fork_rng([]):
+        module = module_class(*args, **kwargs, step_mode=options.step_mode)
+    module.to(device=options.device, dtype=options.dtype)
     with torch.no_grad():
         for field, tensor in module.named_parameters():
             tensor.copy_(parameter(node, name, field, options.device, options.dtype))
