@@ -145,3 +145,25 @@ def test_bfloat16_autocast_on_cpu(make_net, make_loaders):
     )
     assert set(seen) == {torch.bfloat16}
     assert net[0].weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("clip", [None, 0.1])
+def test_loss_scaling_by_a_power_of_two_changes_nothing(make_net, make_loaders, clip):
+    weights = []
+    for scaler in (None, torch.amp.GradScaler("cpu", init_scale=8.0)):
+        loader, _ = make_loaders()
+        net = make_net()
+        torch.manual_seed(2)
+        train_one_epoch(
+            net,
+            loader,
+            optimizer=torch.optim.SGD(net.parameters(), lr=0.1),
+            criterion=nn.CrossEntropyLoss(),
+            device="cpu",
+            preprocess=repeat,
+            process_output=rate,
+            scaler=scaler,
+            clip_grad_norm=clip,
+        )
+        weights.append(net.state_dict())
+    torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=0)

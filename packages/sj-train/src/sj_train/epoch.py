@@ -53,6 +53,11 @@ class _Meter:
         for index, value in enumerate((loss, acc1, acc5, 1.0)):
             self.sums[index] += value * samples
 
+    def so_far(self) -> str:
+        """Means of this process, for the progress bar."""
+        loss, acc1, _, samples = self.sums
+        return f"loss={loss / samples:.4f}, acc1={acc1 / samples:.1f}"
+
     def means(self) -> Scores:
         *sums, samples = distributed.sum_over_ranks(self.sums, self.device)
         self.counted = int(samples)
@@ -129,7 +134,7 @@ def train_one_epoch(
             ema.after_step(distributed.unwrap(model), step=step, epoch=epoch)
         meter.add(*values, len(target))
         if not bar.disable:
-            bar.set_postfix(loss=f"{values[0]:.4f}", acc1=f"{values[1]:.1f}", refresh=False)
+            bar.set_postfix_str(meter.so_far(), refresh=False)
     return meter.means()
 
 

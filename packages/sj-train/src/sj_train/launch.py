@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import shutil
 import sys
@@ -14,7 +15,7 @@ import torch.distributed as dist
 from . import distributed, files
 from .errors import OptionError, OutputError, RunExistsError
 
-__all__ = ["check_folders", "claim_folders", "start_processes"]
+__all__ = ["check_folders", "claim_folders", "leave_processes", "start_processes"]
 
 
 def start_processes(args: argparse.Namespace) -> torch.device:
@@ -49,6 +50,20 @@ def start_processes(args: argparse.Namespace) -> torch.device:
         world_size=args.world_size,
     )
     return device
+
+
+def leave_processes(*, wait: bool) -> None:
+    """Leave the group that :func:`start_processes` joined.
+
+    Args:
+        wait: for the others, which may still write files; not after an error.
+    """
+    if wait:
+        dist.barrier()
+    # A wrapped model keeps the group's threads alive; freed only when the interpreter ends,
+    # they can abort the process.
+    gc.collect()
+    dist.destroy_process_group()
 
 
 def _place_in_launch(args: argparse.Namespace) -> tuple[int, int, int] | None:

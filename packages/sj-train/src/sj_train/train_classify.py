@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -27,7 +26,7 @@ from .data import CIFAR10, ImageFolder
 from .ema import ModelEma
 from .errors import HookMissingError, TrainError
 from .history import History
-from .launch import start_processes
+from .launch import leave_processes, start_processes
 from .logs import console_logging
 from .metrics import top1_top5
 from .run import Run, amp_dtype
@@ -242,11 +241,14 @@ class Trainer:
             self.load_model(args, 0)
         joined_here = not distributed.is_initialised()
         device = start_processes(args)
+        finished = False
         try:
-            return Run(self, args, device, log_dir, checkpoint_dir).execute()
+            history = Run(self, args, device, log_dir, checkpoint_dir).execute()
+            finished = True
         finally:
-            if joined_here and distributed.is_initialised():
-                dist.destroy_process_group()
+            if joined_here and args.distributed:
+                leave_processes(wait=finished)
+        return history
 
     def _transfer(
         self, args: argparse.Namespace, device: torch.device
