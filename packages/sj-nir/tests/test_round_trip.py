@@ -93,7 +93,7 @@ def _equal_nodes(a, b) -> bool:
     )
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 4)
 @given(net=networks(), step_mode=st.sampled_from(["s", "m"]), dt=st.sampled_from([1e-4, 7e-3]))
 def test_spikes_and_graph_survive_the_file(net, step_mode, dt):
     x_seq = 3 * torch.rand(4, 2, 2, 6, 6)
