@@ -3,8 +3,8 @@
 NIR   z = [v > v_threshold]          our neurons   z = [v >= v_threshold]
 
 On a grid of floating-point numbers `v > a` is `v >= b` with b the next number above a. A neuron
-imported with the strict rule gets b as its threshold and remembers a, so that export restores it. A soft reset then subtracts b, one unit in the last place
-more than a.
+imported with the strict rule gets b as its threshold and remembers a, so that export restores it.
+A soft reset then subtracts b, one unit in the last place more than a.
 """
 
 from __future__ import annotations
