@@ -102,7 +102,7 @@ def gtfp(
 
     Example:
         >>> import torch
-        >>> gtfp(torch.ones(9, 1, 1), sigma=1.0, rate=2.0).item()
+        >>> round(gtfp(torch.ones(9, 1, 1), sigma=1.0, rate=2.0).item(), 6)
         0.5
     """
     for name, value in (("sigma", sigma), ("rate", rate)):

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 
+from sj_datasets import SpikeStream
 from sj_datasets.atomic import atomic_path
 
 from .._names import unknown_name
@@ -239,6 +240,12 @@ class BaseModel(nn.Module):
     def _segment(self, spikes: Spikes, start: int, stop: int) -> Tensor:
         """Frames [start, stop) as ``[1, n, H, W]`` on the device, checked to be 0 or 1."""
         frames = as_tensor(spikes[start:stop])
-        if not bool(((frames == 0) | (frames == 1)).all()):
+        if not isinstance(spikes, SpikeStream) and not _is_binary(frames):
             raise ValueError("spikes must be 0 or 1")
         return frames.to(self.device)[None]
+
+
+def _is_binary(frames: Tensor) -> bool:
+    if frames.dtype in (torch.bool, torch.uint8):
+        return frames.numel() == 0 or int(frames.max()) <= 1
+    return bool(((frames == 0) | (frames == 1)).all())
