@@ -186,8 +186,10 @@ def install_from(session: nox.Session, python: Path, dist: Path, name: str, *opt
     if session.venv_backend == "uv":
         # a --find-links option would replace UV_FIND_LINKS, and with it the CPU build of torch
         found = ",".join(filter(None, [os.environ.get("UV_FIND_LINKS"), dist.as_uri()]))
+        # uv would serve yesterday's wheel of the same version from its cache
+        fresh = [f"--refresh-package={package}" for package in PACKAGES]
         session.run(
-            "uv", "pip", "install", "--quiet", "--python", str(python), *options, name,
+            "uv", "pip", "install", "--quiet", "--python", str(python), *fresh, *options, name,
             env={"UV_FIND_LINKS": found},
         )  # fmt: skip
     else:

@@ -34,7 +34,6 @@ def test_learns_digits_rebuilds_a_picture_and_keeps_every_spike(tmp_path):
     ("arguments", "message"),
     [
         (("--spikes", "nothing.dat", "--height", 250, "--width", 400), "nothing.dat"),
-        (("--spikes", "nothing.dat"), "--height and --width"),
         (("--truth", "truth.png"), "--truth needs --spikes"),
         (("--spikes", "short.dat", "--height", 250, "--width", 400), "short.dat"),
     ],
