@@ -10,7 +10,7 @@ With `detach_reset` the s in the reset carries no gradient. A NaN input never fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import torch
@@ -33,12 +33,18 @@ def checked_number(owner: str, name: str, value: float) -> float:
 class BaseNode(MemoryModule):
     """A spiking neuron; subclasses define :meth:`charge`.
 
-    The step is pure: :meth:`step` maps `(x, v)` to `(spike, new v)` and touches nothing else.
+    The step is pure: :meth:`step` maps `(x, v)` to `(spike, new v)` and touches nothing else. A
+    neuron with more states than v names them all in `states`, v first, and overrides :meth:`step`,
+    which then maps `(x, v, ...)` to `(spike, new v, ...)`.
+
     Subclasses written for the imperative hooks (`neuronal_charge`, `neuronal_fire`,
-    `neuronal_reset`, all acting on `self.v`) work too; where one is overridden, all three are used.
+    `neuronal_reset`, all acting on `self.v`) work too; where one is overridden, all are used.
+
+    `waivers` names the laws of the test suite that a class cannot obey, each with its reason.
 
     Args:
-        v_threshold: membrane potential at which the neuron fires.
+        v_threshold: membrane potential at which the neuron fires; a tensor that broadcasts to
+            `[N, *]` gives every channel its own.
         v_reset: potential after a spike (hard reset), or `None` for a soft reset.
         surrogate_function: spike function with surrogate gradient; a new `Sigmoid()` if `None`.
         detach_reset: whether the reset is left out of the gradient.
@@ -53,16 +59,18 @@ class BaseNode(MemoryModule):
     """
 
     states: ClassVar[dict[str, float]] = {"v": 0.0}
+    waivers: ClassVar[dict[str, str]] = {}
     _overrides_hooks: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        hooks = ("neuronal_charge", "neuronal_fire", "neuronal_reset")
-        cls._overrides_hooks = any(getattr(cls, h) is not getattr(BaseNode, h) for h in hooks)
+        hooks = (getattr(cls, name) for name in dir(cls) if name.startswith("neuronal_"))
+        here = __name__.partition(".")[0]
+        cls._overrides_hooks = any(hook.__module__.partition(".")[0] != here for hook in hooks)
 
     def __init__(
         self,
-        v_threshold: float = 1.0,
+        v_threshold: float | Tensor = 1.0,
         v_reset: float | None = 0.0,
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = False,
@@ -72,7 +80,11 @@ class BaseNode(MemoryModule):
     ) -> None:
         super().__init__()
         owner = type(self).__name__
-        self.v_threshold = checked_number(owner, "v_threshold", v_threshold)
+        self.v_threshold: float | Tensor = (
+            v_threshold
+            if isinstance(v_threshold, Tensor)
+            else checked_number(owner, "v_threshold", v_threshold)
+        )
         self.v_reset = None if v_reset is None else checked_number(owner, "v_reset", v_reset)
         if not isinstance(detach_reset, bool):
             raise TypeError(f"{owner}: detach_reset must be True or False, got {detach_reset!r}")
@@ -93,8 +105,8 @@ class BaseNode(MemoryModule):
 
     # the pure step
 
-    def charge(self, x: Any, v: Any) -> Any:
-        """Charged potential h from the input `x` and the potential `v`, both `[N, *]`."""
+    def charge(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Charged potential h of the input `x` and the states `v, ...`, all `[N, *]`."""
         raise NotImplementedError(f"{type(self).__name__} does not define charge(x, v)")
 
     def fire(self, h: Any) -> Any:
@@ -110,9 +122,9 @@ class BaseNode(MemoryModule):
         v = (1.0 - spike) * h
         return v if self.v_reset == 0.0 else v + spike * self.v_reset
 
-    def step(self, x: Any, v: Any) -> tuple[Any, Any]:
-        """One pure time step: `(x, v) -> (spike, new v)`."""
-        h = self.charge(x, v)
+    def step(self, x: Any, *states: Any) -> tuple[Any, ...]:
+        """One pure time step: `(x, v, ...) -> (spike, new v, ...)`, in the order of `states`."""
+        h = self.charge(x, *states)
         spike = self.fire(h)
         return spike, self.voltage_reset(h, spike)
 
@@ -133,8 +145,13 @@ class BaseNode(MemoryModule):
     # running it
 
     def single_step_forward(self, x: Tensor) -> Tensor:
-        self.v = self._fitting_state(self.v, x.shape, x)
-        return self._advance(x)
+        states = self._fitting_states(x.shape, x)
+        if self._overrides_hooks:
+            self._store(states)
+            return self._hooked_step(x)
+        spike, *states = self.step(x, *states)
+        self._store(states)
+        return spike
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
         if x_seq.dim() == 0 or x_seq.shape[0] == 0:
@@ -142,24 +159,34 @@ class BaseNode(MemoryModule):
                 f"{type(self).__name__}: expected a sequence [T, N, *] with T > 0, "
                 f"got shape {tuple(x_seq.shape)}"
             )
-        self.v = self._fitting_state(self.v, x_seq.shape[1:], x_seq)
+        states = self._fitting_states(x_seq.shape[1:], x_seq)
         spikes, potentials = [], []
-        for x in x_seq.unbind(0):
-            spikes.append(self._advance(x))
-            if self.store_v_seq:
+        if self._overrides_hooks:
+            self._store(states)
+            for x in x_seq.unbind(0):
+                spikes.append(self._hooked_step(x))
                 potentials.append(self.v)
+        else:
+            for x in x_seq.unbind(0):
+                spike, *states = self.step(x, *states)
+                spikes.append(spike)
+                potentials.append(states[0])
+            self._store(states)
         if self.store_v_seq:
             self.v_seq = torch.stack(potentials)
         return torch.stack(spikes)
 
-    def _advance(self, x: Tensor) -> Tensor:
-        if self._overrides_hooks:
-            self.neuronal_charge(x)
-            spike = self.neuronal_fire()
-            self.neuronal_reset(spike)
-        else:
-            spike, self.v = self.step(x, self.v)
+    def _hooked_step(self, x: Tensor) -> Tensor:
+        self.neuronal_charge(x)
+        spike = self.neuronal_fire()
+        self.neuronal_reset(spike)
         return spike
+
+    def _store(self, states: Iterable[Tensor]) -> None:
+        self._memories.update(zip(self.states, states, strict=True))
+
+    def _fitting_states(self, shape: torch.Size, x: Tensor) -> list[Tensor]:
+        return [self._fitting_state(self._memories[name], shape, x) for name in self.states]
 
     def _fitting_state(self, v: Any, shape: torch.Size, x: Tensor) -> Tensor:
         """The state as a tensor of the input's shape `[N, *]`, dtype and device."""
@@ -176,6 +203,12 @@ class BaseNode(MemoryModule):
                 f"{tuple(v.shape)} of the previous step; call reset() between sequences"
             )
         return v.to(device=x.device, dtype=dtype)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> BaseNode:
+        if isinstance(self.v_threshold, Tensor):
+            self.v_threshold = fn(self.v_threshold)
+        super()._apply(fn, recurse)
+        return self
 
     def materialize_states(
         self, inputs: Any, states: Any, step_mode: str | None = None
@@ -194,7 +227,10 @@ class BaseNode(MemoryModule):
             self.v_seq = self.v_seq.detach()
 
     def extra_repr(self) -> str:
+        threshold = self.v_threshold
+        if isinstance(threshold, Tensor):
+            threshold = f"tensor{tuple(threshold.shape)}"
         return (
-            f"v_threshold={self.v_threshold}, v_reset={self.v_reset}, "
+            f"v_threshold={threshold}, v_reset={self.v_reset}, "
             f"detach_reset={self.detach_reset}, {super().extra_repr()}"
         )
