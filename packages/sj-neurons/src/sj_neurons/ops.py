@@ -8,12 +8,9 @@ the whole call, which is how a step is traced on scalar symbols without being wr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-
-if TYPE_CHECKING:
-    from .surrogate import SurrogateFunction
 
 __all__ = [
     "abs",
@@ -67,7 +64,7 @@ maximum = _dispatching("maximum", torch.maximum)
 where = _dispatching("where", torch.where)
 
 
-def fire(u: Any, surrogate: SurrogateFunction) -> Any:
+def fire(u: Any, surrogate: Callable[[Any], Any]) -> Any:
     """Spike where `u >= 0`, with the derivative of `surrogate` in the backward pass."""
     if hasattr(u, "__sj_op__"):
         return u.__sj_op__("fire", (u, surrogate))

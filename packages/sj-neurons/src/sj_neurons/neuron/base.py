@@ -111,7 +111,7 @@ class BaseNode(MemoryModule):
 
     def fire(self, h: Any) -> Any:
         """Spikes of the charged potential `h`."""
-        return ops.fire(h - self.v_threshold, self.surrogate_function)  # pyright: ignore[reportArgumentType]
+        return ops.fire(h - self.v_threshold, self.surrogate_function)
 
     def voltage_reset(self, h: Any, spike: Any) -> Any:
         """Potential after the reset that `spike` causes."""
