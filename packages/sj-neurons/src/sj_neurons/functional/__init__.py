@@ -1,8 +1,17 @@
 """Functions on whole networks, on sequences and on single time steps; losses; online learning."""
 
 from .conv_bn_fusion import (
+    PackedConvBN,
     fuse_conv_bn_eval_modules,
     fused_conv_bn,
+    pack_conv_bn_train_modules,
+)
+from .convbn2d import (
+    fuse_convbn2d,
+    fused_conv2d_bias_of_convbn2d,
+    fused_conv2d_weight_of_convbn2d,
+    scale_fused_conv2d_bias_of_convbn2d,
+    scale_fused_conv2d_weight_of_convbn2d,
 )
 from .initialization import kaiming_normal_conv_linear_weight
 from .loss import (
@@ -45,6 +54,7 @@ from .step import (
 )
 
 __all__ = [
+    "PackedConvBN",
     "chunk_multi_step_forward",
     "collect_reset_modules",
     "delay",
@@ -53,6 +63,9 @@ __all__ = [
     "fptt_online_training",
     "fptt_online_training_init_w_ra",
     "fuse_conv_bn_eval_modules",
+    "fuse_convbn2d",
+    "fused_conv2d_bias_of_convbn2d",
+    "fused_conv2d_weight_of_convbn2d",
     "fused_conv_bn",
     "if_step",
     "invalidate_reset_cache",
@@ -62,10 +75,13 @@ __all__ = [
     "lif_step",
     "multi_step_forward",
     "ottt_online_training",
+    "pack_conv_bn_train_modules",
     "plif_step",
     "redundant_one_hot",
     "reset_collected_modules",
     "reset_net",
+    "scale_fused_conv2d_bias_of_convbn2d",
+    "scale_fused_conv2d_weight_of_convbn2d",
     "seq_to_ann_forward",
     "sequence",
     "set_backend",
