@@ -74,7 +74,7 @@ def test_formulas_can_be_traced_on_a_scalar_symbol(cls):
     x = torch.linspace(-3, 3, 61, dtype=torch.float64)
     for formula in formulas:
         traced = formula(Symbol(lambda x: x), *values)
-        by_symbol = torch.tensor([float(traced.value(u)) for u in x.tolist()]).double()
+        by_symbol = torch.tensor([float(traced.value(u)) for u in x.tolist()], dtype=x.dtype)
         torch.testing.assert_close(by_symbol, formula(x, *values), rtol=1e-9, atol=1e-12)
 
 
