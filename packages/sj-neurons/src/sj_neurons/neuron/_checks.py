@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ..surrogate import SurrogateFunction
+from .base import checked_number
 
-__all__ = ["checked_count", "checked_sequence", "checked_surrogate"]
+__all__ = ["checked_count", "checked_positive", "checked_sequence", "checked_surrogate"]
 
 
 def checked_count(owner: str, name: str, value: object) -> int:
@@ -19,6 +21,14 @@ def checked_count(owner: str, name: str, value: object) -> int:
     if value < 1:
         raise ValueError(f"{owner}: {name} must be at least 1, got {value}")
     return value
+
+
+def checked_positive(owner: str, name: str, value: float) -> float:
+    """`value` as a finite float greater than 0."""
+    number = checked_number(owner, name, value)
+    if not 0.0 < number < math.inf:
+        raise ValueError(f"{owner}: {name} must be greater than 0, got {value}")
+    return number
 
 
 def checked_surrogate(

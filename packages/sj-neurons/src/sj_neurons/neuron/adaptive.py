@@ -20,9 +20,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from ..surrogate import SurrogateFunction
+from ._checks import checked_positive
 from .base import BaseNode, checked_number
 from .lif import checked_time_constant
-from .quadratic import checked_positive
 
 __all__ = ["AdaptBaseNode", "IzhikevichNode"]
 

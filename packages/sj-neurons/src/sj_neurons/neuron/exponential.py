@@ -18,9 +18,9 @@ from torch import Tensor
 
 from .. import ops
 from ..surrogate import SurrogateFunction
+from ._checks import checked_positive
 from .base import BaseNode, checked_number
 from .lif import checked_time_constant
-from .quadratic import checked_positive
 
 __all__ = ["EIFNode"]
 

@@ -92,10 +92,9 @@ class GatedLIFNode(BaseNode):
         self.T = checked_count(owner, "T", T)
         self.inplane = None if inplane is None else checked_count(owner, "inplane", inplane)
         shape = () if inplane is None else (inplane,)
-        if init_linear_decay is None:
-            init_linear_decay = init_v_threshold / (2 * T)
-        if init_v_subreset is None:
-            init_v_subreset = init_v_threshold
+        threshold = checked_number(owner, "init_v_threshold", init_v_threshold)
+        linear_decay = threshold / (2 * T) if init_linear_decay is None else init_linear_decay
+        subreset = threshold if init_v_subreset is None else init_v_subreset
 
         def parameter(name: str, value: float, *steps: int) -> nn.Parameter:
             return nn.Parameter(torch.full((*steps, *shape), _logit(owner, name, value)))
@@ -104,9 +103,9 @@ class GatedLIFNode(BaseNode):
             nn.Parameter(0.2 * (torch.rand(shape) - 0.5)) for _ in range(3)
         )
         self.tau = parameter("init_tau", init_tau)
-        self.v_threshold = parameter("init_v_threshold", init_v_threshold)
-        self.linear_decay = parameter("init_linear_decay", init_linear_decay)
-        self.v_subreset = parameter("init_v_subreset", init_v_subreset)
+        self.v_threshold = parameter("init_v_threshold", threshold)
+        self.linear_decay = parameter("init_linear_decay", linear_decay)
+        self.v_subreset = parameter("init_v_subreset", subreset)
         self.conduct = parameter("init_conduct", init_conduct, T)
 
     def supported_step_mode(self) -> tuple[str, ...]:

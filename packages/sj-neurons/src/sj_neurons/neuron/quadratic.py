@@ -8,7 +8,6 @@ Fire and reset: see `base`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,18 +15,11 @@ import torch
 from torch import Tensor
 
 from ..surrogate import SurrogateFunction
+from ._checks import checked_positive
 from .base import BaseNode, checked_number
 from .lif import checked_time_constant
 
 __all__ = ["QIFNode"]
-
-
-def checked_positive(owner: str, name: str, value: float) -> float:
-    """`value` as a finite float greater than 0."""
-    number = checked_number(owner, name, value)
-    if not 0.0 < number < math.inf:
-        raise ValueError(f"{owner}: {name} must be greater than 0, got {value}")
-    return number
 
 
 class QIFNode(BaseNode):

@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from ..surrogate import SurrogateFunction
+from ._checks import checked_positive
 from .base import BaseNode, checked_number
-from .quadratic import checked_positive
 
 __all__ = ["RAFNode"]
 
