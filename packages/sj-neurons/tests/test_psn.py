@@ -186,3 +186,20 @@ def test_psn_has_no_single_steps():
 def test_integer_input_is_accepted(mode):
     node = neuron.SlidingPSN(2, step_mode=mode)
     assert node(torch.ones(3, 2, dtype=torch.int64)).dtype == torch.get_default_dtype()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("mode", ["s", "m"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda mode: neuron.MaskedPSN(2, T, 1.0, step_mode=mode),
+        lambda mode: neuron.SlidingPSN(2, step_mode=mode),
+    ],
+)
+def test_autocast_runs_both_modes_in_its_own_precision(build, mode, dtype, x):
+    node = build(mode)
+    x = x.to(dtype)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = [node(x)] if mode == "m" else [node(x_t) for x_t in x]
+    assert {y.dtype for y in outputs} == {torch.bfloat16}

@@ -175,6 +175,8 @@ class _DSRNode(MultiStepModule, MemoryModule):
 class DSRIFNode(_DSRNode):
     """Integrate-and-fire neuron with a rate-based gradient; step mode `'m'` only, from rest.
 
+    No scalar recurrence: the gradient is that of the rate over the whole sequence.
+
     The parameter `v_threshold` is lifted to its lower bound before each forward.
 
     Args:
@@ -219,6 +221,8 @@ class DSRIFNode(_DSRNode):
 
 class DSRLIFNode(_DSRNode):
     """Leaky integrate-and-fire neuron with a rate-based gradient; step mode `'m'` only, from rest.
+
+    No scalar recurrence: the gradient is that of the weighted rate over the whole sequence.
 
     The output is `v_threshold / delta_t` or 0. The parameter `v_threshold` is lifted to its lower
     bound before each forward.

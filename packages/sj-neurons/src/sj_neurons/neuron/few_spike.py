@@ -95,6 +95,8 @@ def _checked_tables(owner: str, tables: Sequence[FewSpikeTable]) -> Sequence[Few
 class FewSpikeNode(MemoryModule):
     """Few-spike neuron with one table; stateless.
 
+    No scalar recurrence: a call holds a whole code, whose steps have weights of their own.
+
     Args:
         table: the code; it is copied into the buffers `theta`, `h`, `d`.
         surrogate_function: spike function with surrogate gradient; a new `Sigmoid()` if `None`.
@@ -172,6 +174,8 @@ class FewSpikeNode(MemoryModule):
 class OutlierAwareThresholdNode(FewSpikeNode):
     """Few-spike neuron, odd in its gate, with a second table for large magnitudes.
 
+    No scalar recurrence: a call holds a whole code, whose steps have weights of their own.
+
     The magnitude of the gate goes through `table` up to `split_threshold` and through
     `outlier_table` above; the output gets the sign of the gate, so that a gate of 0 gives 0.
 
@@ -234,6 +238,8 @@ class OutlierAwareThresholdNode(FewSpikeNode):
 
 class HGNode(FewSpikeNode):
     """Hierarchically gated few-spike neuron: one table for each interval of the gate.
+
+    No scalar recurrence: a call holds a whole code, whose steps have weights of their own.
 
     Table 0 codes gates up to the first threshold, table i those above threshold i - 1 and up to
     threshold i, the last table those above the last threshold. A NaN goes to the last.

@@ -34,6 +34,8 @@ def population_connection(act_dim: int, dec_pop_dim: int) -> nn.Conv1d:
 class ILCBaseNode(FromRestNode):
     """Neurons with intra-layer connections; subclasses define `charge`. Step mode `'m'` only.
 
+    No scalar recurrence: the input of a neuron depends on the spikes of its population.
+
     Input and output are `[T, N, act_dim * dec_pop_dim]`.
 
     Args:
@@ -78,6 +80,8 @@ class ILCBaseNode(FromRestNode):
 class ILCIFNode(ILCBaseNode):
     """Integrate-and-fire neurons with intra-layer connections; arguments as in the base.
 
+    No scalar recurrence: the input of a neuron depends on the spikes of its population.
+
     Example:
         >>> import torch
         >>> ILCIFNode(act_dim=2, dec_pop_dim=3)(torch.rand(5, 4, 6)).shape   # T=5, N=4
@@ -90,6 +94,8 @@ class ILCIFNode(ILCBaseNode):
 
 class ILCLIFNode(ILCBaseNode):
     """Leaky integrate-and-fire neurons with intra-layer connections.
+
+    No scalar recurrence: the input of a neuron depends on the spikes of its population.
 
     Args:
         act_dim: number of populations.
@@ -119,6 +125,8 @@ class ILCLIFNode(ILCBaseNode):
 
 class ILCCUBALIFNode(CubaDynamics, ILCBaseNode):
     """Current-based leaky integrate-and-fire neurons with intra-layer connections.
+
+    No scalar recurrence: the input of a neuron depends on the spikes of its population.
 
     Args:
         act_dim: number of populations.

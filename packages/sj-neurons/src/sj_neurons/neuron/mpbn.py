@@ -34,6 +34,8 @@ __all__ = ["MPBNLIFNode"]
 class MPBNLIFNode(LIFNode):
     """Leaky integrate-and-fire neuron that normalizes its potential before it fires.
 
+    No scalar recurrence: the statistics of a step mix all samples and pixels of a channel.
+
     Args:
         tau: membrane time constant in steps, greater than 1.
         decay_input: whether the input is divided by `tau` like the leak.
@@ -61,7 +63,7 @@ class MPBNLIFNode(LIFNode):
         self,
         tau: float = 2.0,
         decay_input: bool = False,
-        v_threshold: float = 1.0,
+        v_threshold: float | Tensor = 1.0,
         v_reset: float | None = 0.0,
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = False,

@@ -15,8 +15,8 @@ until `cancel_load`. Channels are the neurons, and for spiking ones the neurons 
 then output noise.
 
 Noise is used while `is_training` is true, whatever `.train()` and `.eval()` say. It is not state
-between steps: `reset()` leaves it alone, and it does not enter `state_dict()`. Noise from a random
-generator, added to inputs and outputs, is why these are no scalar recurrences.
+between steps: `reset()` leaves it alone, the functional form uses it up as any call does, and it
+does not enter `state_dict()`.
 """
 
 from __future__ import annotations
@@ -86,6 +86,8 @@ def _checked_sigma(owner: str, sigma_init: float, num_node: int) -> float:
 class NoisyBaseNode(_Noisy, FromRestNode):
     """Spiking neurons with noise; subclasses define `charge`. Step mode `'m'` only, from rest.
 
+    No scalar recurrence: every step adds noise drawn ahead to inputs and outputs.
+
     Input and output are `[T, N, num_node]`.
 
     Args:
@@ -154,6 +156,8 @@ class NoisyBaseNode(_Noisy, FromRestNode):
 class NoisyILCBaseNode(NoisyBaseNode):
     """Noisy spiking neurons with intra-layer connections; subclasses define `charge`.
 
+    No scalar recurrence: noise is added, and the input depends on the outputs of the population.
+
     Input and output are `[T, N, act_dim * dec_pop_dim]`; step mode `'m'` only, from rest.
 
     Args:
@@ -196,6 +200,8 @@ class NoisyILCBaseNode(NoisyBaseNode):
 class NoisyCUBALIFNode(CubaDynamics, NoisyBaseNode):
     """Current-based leaky integrate-and-fire neurons with noise.
 
+    No scalar recurrence: every step adds noise drawn ahead to inputs and outputs.
+
     Args:
         num_node: number of neurons.
         c_decay: what is left of the synaptic current after a step, in [0, 1].
@@ -225,6 +231,8 @@ class NoisyCUBALIFNode(CubaDynamics, NoisyBaseNode):
 
 class NoisyILCCUBALIFNode(CubaDynamics, NoisyILCBaseNode):
     """Current-based leaky integrate-and-fire neurons with intra-layer connections and noise.
+
+    No scalar recurrence: noise is added, and the input depends on the outputs of the population.
 
     Args:
         act_dim: number of populations.
@@ -265,6 +273,8 @@ class NoisyILCCUBALIFNode(CubaDynamics, NoisyILCBaseNode):
 
 class NoisyNonSpikingBaseNode(_Noisy, NonSpikingBaseNode):
     """Readout with noise on its input; subclasses define `charge`. Step mode `'m'` only.
+
+    No scalar recurrence: every step adds noise drawn ahead to inputs and outputs.
 
     Input `[T, N, num_node]`; the parameter `sigma` `[num_node]` is the strength of the noise.
 
@@ -327,7 +337,10 @@ class NoisyNonSpikingBaseNode(_Noisy, NonSpikingBaseNode):
 
 
 class NoisyNonSpikingIFNode(NoisyNonSpikingBaseNode):
-    """Integrator without leak and with noise, as a readout; arguments as in the base."""
+    """Integrator without leak and with noise, as a readout; arguments as in the base.
+
+    No scalar recurrence: every step adds noise drawn ahead to inputs and outputs.
+    """
 
     def charge(self, x: Any, v: Any) -> Any:
         return v + x

@@ -52,6 +52,8 @@ DECODERS: dict[str, Callable[[Tensor], Tensor]] = {
 class NonSpikingBaseNode(MultiStepModule, MemoryModule):
     """A readout; subclasses define `charge`. Step mode `'m'` only, every call starts at 0.
 
+    No scalar recurrence: nothing fires, and the output is a value of the whole sequence.
+
     The potential after the last step of a call is in the memory `v`.
 
     Args:
@@ -98,6 +100,8 @@ class NonSpikingBaseNode(MultiStepModule, MemoryModule):
 class NonSpikingIFNode(NonSpikingBaseNode):
     """Integrator without leak, as a readout; arguments as in the base.
 
+    No scalar recurrence: nothing fires, and the output is a value of the whole sequence.
+
     Example:
         >>> import torch
         >>> NonSpikingIFNode(decode="last-mem")(torch.ones(4, 1)).item()   # T=4, N=1
@@ -110,6 +114,8 @@ class NonSpikingIFNode(NonSpikingBaseNode):
 
 class NonSpikingLIFNode(NonSpikingBaseNode):
     """Leaky integrator, as a readout.
+
+    No scalar recurrence: nothing fires, and the output is a value of the whole sequence.
 
     Args:
         tau: membrane time constant in steps, greater than 1.

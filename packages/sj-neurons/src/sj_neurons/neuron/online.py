@@ -55,6 +55,8 @@ class _OnlineLIFNode(SingleStepModule, LIFNode):
 class OTTTLIFNode(_OnlineLIFNode):
     """Leaky integrate-and-fire neuron for online training through time; step mode `'s'` only.
 
+    No scalar recurrence: the caller trains between the steps, and needs the trace of each.
+
     In training a call returns `[spike, trace]`, both `[N, *]`; in evaluation the spike alone, and
     the trace stands still. The memory `trace` starts at 0.
 
@@ -71,7 +73,7 @@ class OTTTLIFNode(_OnlineLIFNode):
         self,
         tau: float = 2.0,
         decay_input: bool = False,
-        v_threshold: float = 1.0,
+        v_threshold: float | Tensor = 1.0,
         v_reset: float | None = None,
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = True,
@@ -102,6 +104,8 @@ class OTTTLIFNode(_OnlineLIFNode):
 class SLTTLIFNode(_OnlineLIFNode):
     """Leaky integrate-and-fire neuron for spatial learning through time; step mode `'s'` only.
 
+    No scalar recurrence: the caller trains between the steps, so there is no sequence to fuse.
+
     A call returns the spike `[N, *]`; its gradient reaches the present input only.
 
     Args:
@@ -115,7 +119,7 @@ class SLTTLIFNode(_OnlineLIFNode):
         self,
         tau: float = 2.0,
         decay_input: bool = True,
-        v_threshold: float = 1.0,
+        v_threshold: float | Tensor = 1.0,
         v_reset: float | None = 0.0,
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = True,

@@ -60,6 +60,12 @@ class _ParallelNode(MemoryModule):
         h = torch.addmm(bias, weight, x_seq.flatten(1))
         return self.surrogate_function(h).view(x_seq.shape)
 
+    @staticmethod
+    def weigh(weight: Tensor, recent: Tensor) -> Tensor:
+        """Sum `[N, *]` of inputs `[n, N, *]` under n weights."""
+        # a matrix product, because autocast knows it
+        return torch.matmul(weight, recent.flatten(1)).view(recent.shape[1:])
+
     def recent(self, x: Tensor, k: int) -> Tensor:
         """The k last inputs `[n <= k, N, *]` with `x`, which also go into the memory `queue`."""
         if x.dim() == 0:
@@ -83,6 +89,8 @@ class _ParallelNode(MemoryModule):
 
 class PSN(MultiStepModule, _ParallelNode):
     """Parallel spiking neuron: h = W x + b over time, without state; step mode `'m'` only.
+
+    No scalar recurrence: the potential of a step weighs the inputs of all steps.
 
     Args:
         T: number of time steps, fixed.
@@ -120,6 +128,8 @@ class PSN(MultiStepModule, _ParallelNode):
 
 class MaskedPSN(_ParallelNode):
     """Parallel spiking neuron whose weights are masked, in the end to the k last steps.
+
+    No scalar recurrence: the potential weighs up to T inputs, each step with weights of its own.
 
     The mask is (1 - lambda) + lambda M with M the band of k diagonals; from lambda = 1 on it is M
     alone. A training schedule raises :attr:`lambda_` from 0 to 1, after which the neuron is causal
@@ -212,7 +222,7 @@ class MaskedPSN(_ParallelNode):
         recent = self.recent(x, self.k)
         weight = self.weight[t, t + 1 - recent.shape[0] : t + 1]
         self._memories["time_step"] = t + 1
-        return self.surrogate_function(torch.tensordot(weight, recent, 1) + self.bias[t])
+        return self.surrogate_function(self.weigh(weight, recent) + self.bias[t, 0])
 
     def extra_repr(self) -> str:
         return f"k={self.k}, T={self.T}, lambda_={self._lambda_}, {super().extra_repr()}"
@@ -220,6 +230,8 @@ class MaskedPSN(_ParallelNode):
 
 class SlidingPSN(_ParallelNode):
     """Parallel spiking neuron with one window of k weights for all steps: any T, always causal.
+
+    No scalar recurrence: the potential weighs the last k inputs.
 
     h[t] = sum over i < k of weight[k - 1 - i] x[t - i] + bias, with zeros before the start.
 
@@ -282,7 +294,7 @@ class SlidingPSN(_ParallelNode):
     def single_step_forward(self, x: Tensor) -> Tensor:
         recent = self.recent(x, self.k)
         weight = self.weight[self.k - recent.shape[0] :]
-        return self.surrogate_function(torch.tensordot(weight, recent, 1) + self.bias)
+        return self.surrogate_function(self.weigh(weight, recent) + self.bias)
 
     def extra_repr(self) -> str:
         return f"k={self.k}, {super().extra_repr()}"
