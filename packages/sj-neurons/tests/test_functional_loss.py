@@ -70,6 +70,13 @@ def test_equal_spikes_of_equal_labels_cost_nothing(loss_type):
     assert spikes.grad is not None and spikes.grad.isfinite().all()
 
 
+def test_similarity_is_that_of_the_kernel(rows):
+    labels = torch.eye(4)
+    similarity = functional.kernel_dot_product(rows, rows, "gaussian", 0.5)
+    loss = functional.spike_similar_loss(rows, labels, "gaussian", "mse", 0.5)
+    torch.testing.assert_close(loss, (similarity - labels).square().mean())
+
+
 def test_shared_labels_count_once():
     labels = torch.tensor([[1, 1, 0], [1, 1, 0]])
     spikes = torch.ones(2, 4)

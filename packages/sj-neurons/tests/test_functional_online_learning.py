@@ -10,18 +10,15 @@ from sj_neurons import base, functional, neuron
 T, N, ALPHA, RATE = 3, 2, 0.5, 0.1
 
 
-class CutLIF(neuron.LIFNode):
-    """A LIF that forgets the graph of the past at each step, as online rules need it."""
-
-    def single_step_forward(self, x: Tensor) -> Tensor:
-        self.detach()
-        return super().single_step_forward(x)
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    node = neuron.SLTTLIFNode(v_threshold=0.3)
+    return nn.Sequential(nn.Linear(3, 4), node, nn.Linear(4, 2)).double()
 
 
 @pytest.fixture
 def net() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(3, 4), CutLIF(v_threshold=0.3), nn.Linear(4, 2)).double()
+    return network()
 
 
 @pytest.fixture
@@ -122,8 +119,7 @@ def test_ottt_sums_the_gradients_of_all_steps(net, x_seq, target_seq):
 
 
 def test_ottt_online_steps_after_each_step(net, x_seq, target_seq):
-    twin = nn.Sequential(nn.Linear(3, 4), CutLIF(v_threshold=0.3), nn.Linear(4, 2)).double()
-    twin.load_state_dict(net.state_dict())
+    twin = network()
     optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
     functional.ottt_online_training(
         net, optimizer, x_seq.transpose(0, 1), target_seq.transpose(0, 1), F.mse_loss, online=True

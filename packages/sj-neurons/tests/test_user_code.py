@@ -161,14 +161,15 @@ def test_forgetting_to_reset_is_impossible_in_a_sequence_block(x_seq):
             net(x_seq[:, :batch_size]).mean().backward()
 
 
-def test_mixed_precision_training_step(x_seq):
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_mixed_precision_training_step(x_seq, dtype):
     net = two_layers("m")
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     before = [w.detach().clone() for w in net.parameters()]
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", dtype):
         spikes = net(x_seq)
         loss = F.mse_loss(spikes.mean(0).float(), torch.ones(N, 2))
-    assert spikes.dtype == net[1].v.dtype == torch.bfloat16
+    assert spikes.dtype == net[1].v.dtype == dtype
     assert set(spikes.unique().tolist()) <= {0.0, 1.0}
     loss.backward()
     optimizer.step()
