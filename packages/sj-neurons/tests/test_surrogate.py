@@ -353,6 +353,7 @@ def test_compiles_as_one_graph(name, spiking):
     y = compiled(x)
     torch.testing.assert_close(y, module(x))
     torch.testing.assert_close(gradient(y, x), gradient(module(x), x))
+    torch.testing.assert_close(compiled(x.detach()), module(x.detach()))
 
 
 # a user's own surrogate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from numbers import Real
@@ -45,6 +46,9 @@ def spike_function(
 
     def forward(x: Tensor, *parameters: float) -> Tensor:
         return heaviside(x) if spike is None else spike(x, *parameters)
+
+    # torch.compile tells a forward with ctx from one without by its number of parameters
+    forward.__signature__ = inspect.signature(derivative)  # pyright: ignore[reportFunctionMemberAccess]
 
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         x, *ctx.parameters = inputs
