@@ -90,6 +90,7 @@ def test_positional_arguments_of_the_base_keep_the_documented_order():
     node = Leaky(0.5, None, 0.1, 0.2, 3, 0.4, 0.5, surrogate.ATan(), True, "m", "torch", True)
     assert (node.v_rest, node.w_rest, node.tau_w, node.a, node.b) == (0.1, 0.2, 3.0, 0.4, 0.5)
     assert "v_rest=0.1, w_rest=0.2, tau_w=3.0, a=0.4, b=0.5" in repr(node)
+    assert "b=0.0, tau=2.0, v_c=0.8, a0=1.0" in repr(neuron.IzhikevichNode())
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,12 @@ def test_bad_definitions_are_named(arguments, error, message):
         neuron.from_step(**{"step": leaky, "states": {"v": 0.0}, **arguments})
 
 
+def test_a_function_without_a_signature_is_taken_on_trust():
+    node = neuron.from_step(max, states={"v": 0.0}, name="Max")()
+    with pytest.raises(ValueError, match="Max: the step must return a tuple"):
+        node(torch.ones(()).expand(1))
+
+
 def test_bad_parameters_are_named():
     with pytest.raises(TypeError, match="adaptive has no parameter 'thau'; it has: tau, jump"):
         Adaptive(thau=3.0)

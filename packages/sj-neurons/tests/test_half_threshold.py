@@ -51,8 +51,9 @@ def test_a_new_shape_without_reset_is_refused():
         node(torch.zeros(3, 2))
 
 
-def test_a_tensor_threshold_follows_the_module_and_its_copies():
-    node = neuron.HalfThresholdIFNode(torch.tensor([1.0, 3.0])).double()
+@pytest.mark.parametrize("kind", [torch.tensor, lambda v: torch.nn.Parameter(torch.tensor(v))])
+def test_a_tensor_threshold_follows_the_module_and_its_copies(kind):
+    node = neuron.HalfThresholdIFNode(kind([1.0, 3.0])).double()
     assert node.v_threshold.dtype == node.v.dtype == torch.float64
     twin = copy.deepcopy(node)
     x = torch.rand(4, 2, dtype=torch.float64)
