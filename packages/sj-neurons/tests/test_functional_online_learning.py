@@ -98,6 +98,10 @@ def test_fptt_refuses_what_does_not_fit(net, x_seq, target_seq):
         train(ALPHA, averages[1:])
     with pytest.raises(ValueError, match="shorter"):
         train(ALPHA, averages, target_seq[1:])
+    with pytest.raises(ValueError, match=r"T > 0, got \(0, 2, 3\)"):
+        functional.fptt_online_training(
+            net, optimizer, x_seq[:0], target_seq[:0], F.mse_loss, ALPHA, averages
+        )
 
 
 def test_ottt_sums_the_gradients_of_all_steps(net, x_seq, target_seq):

@@ -60,10 +60,14 @@ def fptt_online_training(
             to be passed again for the next batch.
 
     Raises:
-        ValueError: `alpha` is not above 0, the sequences differ in length, or `w_ra` does not
-            belong to the optimizer.
+        ValueError: `alpha` is not above 0, the sequences differ in length or have no time steps,
+            or `w_ra` does not belong to the optimizer.
     """
     parameters = _parameters(optimizer)
+    if x_seq.shape[0] == 0:
+        raise ValueError(
+            f"fptt_online_training: expected x_seq [T, N, *] with T > 0, got {tuple(x_seq.shape)}"
+        )
     if not alpha > 0:
         raise ValueError(f"fptt_online_training: alpha must be above 0, got {alpha}")
     if len(w_ra) != len(parameters):
