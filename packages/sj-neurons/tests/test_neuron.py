@@ -117,6 +117,23 @@ def test_compiles_as_one_graph(cls, mode, training, x):
     torch.testing.assert_close(v, node.v.detach(), rtol=0, atol=0)
 
 
+@EVERY_NEURON
+@pytest.mark.parametrize("mode", ["s", "m"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_trains_and_evaluates_under_autocast(cls, mode, dtype, x):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(C, 5), cls(step_mode=mode))
+    sequence = x if mode == "m" else x[0]
+    with torch.autocast("cpu", dtype=dtype):
+        spikes = net(sequence)
+    assert spikes.dtype == net[1].v.dtype == dtype
+    spikes.float().mean().backward()
+    assert all(p.grad.isfinite().all() and p.grad.dtype == torch.float32 for p in net.parameters())
+    net[1].reset()
+    with torch.no_grad(), torch.autocast("cpu", dtype=dtype):
+        assert torch.equal(net.eval()(sequence), spikes)
+
+
 # the equations
 
 

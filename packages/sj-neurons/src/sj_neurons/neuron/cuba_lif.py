@@ -2,6 +2,9 @@
 
 c[t] = c_decay c[t-1] + x[t]
 h[t] = v_decay v[t-1] + c[t]                 Fire and reset: see `base`.
+
+Source: Davies et al., "Loihi: a neuromorphic manycore processor with on-chip learning", IEEE
+Micro 2018.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@
     h[t] = v[t-1] - (v[t-1] - v_rest) / tau + x[t]        decay_input=False
 
 v_rest is v_reset, or 0 under soft reset. Fire and reset: see `base`.
+
+Source: Gerstner, Kistler, Naud, Paninski, "Neuronal Dynamics", Cambridge University Press 2014.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@
 
 Between v_rest and v_c the membrane falls back to v_rest, above v_c it runs away by itself.
 Fire and reset: see `base`.
+
+Source: Gerstner, Kistler, Naud, Paninski, "Neuronal Dynamics", Cambridge University Press 2014.
 """
 
 from __future__ import annotations
