@@ -246,6 +246,8 @@ for _ in range(2):
         model(mine).square().mean().backward()
         optimizer.step()
 torch.save(net.state_dict(), f"{result}.{rank}")
+dist.barrier()  # a rank that leaves while the other still talks to it can abort it
+del model
 dist.destroy_process_group()
 """
 
