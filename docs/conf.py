@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
     "api_pages",
+    "neuron_pages",
     "docstrings",
 ]
 exclude_patterns = ["_build", "_ext", "examples"]

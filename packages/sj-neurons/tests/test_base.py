@@ -185,3 +185,34 @@ def test_functional_form_restores_the_state_after_an_error():
     assert spike.tolist() == [1, 1, 1]
     (spikes,), _ = node.multi_step_functional_forward((torch.ones(2, 3),), (v,))
     assert spikes.shape == (2, 3)
+
+
+def test_an_exported_container_starts_its_children_at_rest():
+    class Twice(base.MemoryModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.node = neuron.LIFNode()
+            self.register_memory("count", 0)
+            self.step_mode = "m"
+
+        def single_step_forward(self, x: Tensor) -> Tensor:
+            self.count = self.count + 1
+            return self.node(x) * self.count
+
+    net = Twice()
+    x = 2 * torch.rand(3, 2, 4)
+    expected = net(x)
+    program = torch.export.export(net, (x,)).module()
+    assert torch.equal(program(x), expected)
+    assert net.count == 3
+    net.step_mode = "s"
+    with pytest.raises(RuntimeError, match=r"Twice: torch\.export would freeze the state"):
+        torch.export.export(net, (x[0],))
+
+
+def test_states_are_expanded_for_the_step_mode_that_is_asked_for():
+    node = neuron.LIFNode(step_mode="m")
+    x = torch.zeros(4, 2, 3)
+    assert node.materialize_states((x,), (0.5,))[0].shape == (2, 3)
+    assert node.materialize_states((x,), (0.5,), step_mode="s")[0].shape == (4, 2, 3)
+    assert Counter().materialize_states((x,), (0.0, []), step_mode="s") == (0.0, [])

@@ -1,6 +1,9 @@
 """Functions on whole networks and on sequences."""
 
+import doctest
+import importlib
 import logging
+import pkgutil
 import subprocess
 import sys
 
@@ -89,27 +92,46 @@ def test_set_backend_warns_once_and_names_the_classes_that_kept_theirs():
         functional.set_backend(net, "cupyy")
 
 
-def test_a_sequence_runs_through_single_step_modules():
+def test_a_sequence_starts_and_ends_at_rest():
     net = small_net()
-    x = torch.rand(6, 5, 3)
-    y = functional.multi_step_forward(x, net)
-    functional.reset_net(net)
-    z = functional.multi_step_forward(x, list(net))
-    functional.reset_net(net)
-    functional.set_step_mode(net, "m")
-    assert torch.equal(y, z)
-    torch.testing.assert_close(net(x), y)
+    net(torch.rand(2, 3))
+    with functional.sequence(net) as same:
+        assert same is net
+        assert base.extract_memories(net) == [0.0, 0.0]
+        y = net(torch.rand(5, 3))
+    assert base.extract_memories(net) == [0.0, 0.0]
+    y.sum().backward()
+    assert net[0].weight.grad is not None
 
 
-def test_time_is_folded_into_the_batch_for_stateless_modules():
-    x = torch.rand(4, 2, 3)
-    linear = nn.Linear(3, 5)
-    y = functional.seq_to_ann_forward(x, (linear, nn.ReLU()))
-    torch.testing.assert_close(y, linear(x).relu())
-    both = functional.seq_to_ann_forward((x, x), lambda pair: (pair[0] + pair[1], pair[0]))
-    assert torch.equal(both[0], 2 * x) and torch.equal(both[1], x)
-    with pytest.raises(ValueError, match=r"share \[T, N\].*\(4, 2, 3\), \(3, 2, 3\)"):
-        functional.seq_to_ann_forward((x, x[:3]), lambda pair: pair[0])
+def test_a_sequence_ends_at_rest_after_an_error_too():
+    net = small_net()
+    with pytest.raises(ZeroDivisionError), functional.sequence(net):
+        net(torch.rand(5, 3))
+        _ = 1 / 0
+    assert base.extract_memories(net) == [0.0, 0.0]
+
+
+def test_collected_modules_are_those_of_the_moment():
+    net = small_net()
+    collected = functional.collect_reset_modules(net)
+    assert collected == (net[1], net[3])
+    net.append(neuron.IFNode())
+    net(torch.rand(5, 3))
+    functional.reset_collected_modules(collected)
+    assert net[1].v == net[3].v == 0.0
+    assert isinstance(net[4].v, torch.Tensor)
+    functional.invalidate_reset_cache(net)
+    assert isinstance(net[4].v, torch.Tensor)
+    functional.reset_net(net)
+    assert net[4].v == 0.0
+
+
+@pytest.mark.parametrize(
+    "name", [m.name for m in pkgutil.iter_modules(functional.__path__, functional.__name__ + ".")]
+)
+def test_examples_in_docstrings(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 def test_import_brings_no_optional_library():

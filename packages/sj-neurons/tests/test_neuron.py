@@ -1,8 +1,6 @@
-"""Laws that every neuron obeys, and the closed forms of each."""
+"""The frame of all neurons, and the equations of IF, LIF and PLIF; see test_laws for the laws."""
 
-import copy
 import math
-import pickle
 
 import pytest
 import torch
@@ -22,11 +20,6 @@ LEAKY = pytest.mark.parametrize("cls", NEURONS[1:])
 @pytest.fixture
 def x() -> Tensor:
     return 2 * torch.rand(T, N, C, generator=torch.Generator().manual_seed(0))
-
-
-def test_every_neuron_is_tested():
-    public = {getattr(neuron, name) for name in neuron.__all__} - {neuron.BaseNode}
-    assert public == set(NEURONS)
 
 
 # the machinery
@@ -103,36 +96,6 @@ def test_integer_input_gives_float_spikes(cls):
     assert spikes.sum() > 0
 
 
-@EVERY_NEURON
-def test_state_dict_holds_parameters_only_and_round_trips(cls, x):
-    node = cls(step_mode="m")
-    node(x)
-    twin = cls(step_mode="m")
-    twin.load_state_dict(node.state_dict())
-    assert set(node.state_dict()) == {name for name, _ in node.named_parameters()}
-    assert torch.equal(twin(x), cls(step_mode="m")(x))
-
-
-@EVERY_NEURON
-@pytest.mark.parametrize("clone", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
-def test_copies_continue_from_the_live_state(cls, clone, x):
-    node = cls(step_mode="m", store_v_seq=True)
-    node(x.requires_grad_(True))
-    twin = clone(node)
-    assert torch.equal(twin(x), node(x))
-
-
-@EVERY_NEURON
-def test_detach_truncates_the_gradient(cls, x):
-    node = cls(step_mode="m", store_v_seq=True)
-    early = x.clone().requires_grad_(True)
-    node(early)
-    node.detach()
-    assert not node.v.requires_grad and not node.v_seq.requires_grad
-    (node(x.requires_grad_(True)).sum() + node.v.sum()).backward()
-    assert early.grad is None
-
-
 def test_two_neurons_never_share_a_surrogate():
     assert neuron.IFNode().surrogate_function is not neuron.IFNode().surrogate_function
 
@@ -152,6 +115,23 @@ def test_compiles_as_one_graph(cls, mode, training, x):
     (reference,) = torch.autograd.grad(node(sequence).sum(), sequence)
     torch.testing.assert_close(grad, reference, rtol=0, atol=0)
     torch.testing.assert_close(v, node.v.detach(), rtol=0, atol=0)
+
+
+@EVERY_NEURON
+@pytest.mark.parametrize("mode", ["s", "m"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_trains_and_evaluates_under_autocast(cls, mode, dtype, x):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(C, 5), cls(step_mode=mode))
+    sequence = x if mode == "m" else x[0]
+    with torch.autocast("cpu", dtype=dtype):
+        spikes = net(sequence)
+    assert spikes.dtype == net[1].v.dtype == dtype
+    spikes.float().mean().backward()
+    assert all(p.grad.isfinite().all() and p.grad.dtype == torch.float32 for p in net.parameters())
+    net[1].reset()
+    with torch.no_grad(), torch.autocast("cpu", dtype=dtype):
+        assert torch.equal(net.eval()(sequence), spikes)
 
 
 # the equations

@@ -3,8 +3,8 @@
 Shapes: `x` is one step `[N, *]`, `x_seq` is many steps `[T, N, *]`; time is always first.
 """
 
-from . import base, functional, neuron, ops, surrogate
+from . import base, functional, monitor, neuron, ops, quantize, surrogate
 
-__all__ = ["base", "functional", "neuron", "ops", "surrogate"]
+__all__ = ["base", "functional", "monitor", "neuron", "ops", "quantize", "surrogate"]
 
 __version__ = "0.1.0"

@@ -33,6 +33,14 @@ __all__ = [
 # Every backend name of this library; a class lists the ones it runs on in `supported_backends`.
 BACKENDS = ("torch", "cpp", "cupy")
 
+# The nets that torch.export is tracing in their functional form, where states are arguments.
+_functional_calls: list[nn.Module] = []
+
+
+def _is_exporting() -> bool:
+    asked = getattr(torch.compiler, "is_exporting", None)  # torch 2.6 has no such question
+    return asked is not None and asked()
+
 
 class StepModule:
     """Mix-in that gives a module a checked `step_mode`."""
@@ -170,6 +178,8 @@ class MemoryModule(nn.Module, StepModule):
     # forward
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if self._memories and _is_exporting() and not _functional_calls:
+            return self._exported_forward(*args, **kwargs)
         if self._step_mode == "s":
             return self.single_step_forward(*args, **kwargs)
         return self.multi_step_forward(*args, **kwargs)
@@ -189,12 +199,33 @@ class MemoryModule(nn.Module, StepModule):
             return tuple(torch.stack(items) for items in zip(*outputs, strict=True))
         return torch.stack(outputs)
 
+    def _exported_forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What `torch.export` records: a sequence from the reset state on, and no live state."""
+        if self._step_mode == "s":
+            raise RuntimeError(
+                f"{type(self).__name__}: torch.export would freeze the state of a module in step "
+                "mode 's'; export base.to_functional_forward(net), where states are inputs and "
+                "outputs, or use step mode 'm'"
+            )
+        modules = [module for module in self.modules() if isinstance(module, MemoryModule)]
+        at_rest = [copy.deepcopy(value) for m in modules for value in m._reset_values.values()]
+        run = to_functional_forward(
+            self, lambda *inputs: self.multi_step_forward(*inputs, **kwargs)
+        )
+        return run(args, at_rest)[0]
+
     # functional form
 
     def materialize_states(
-        self, inputs: Sequence[Tensor], states: Sequence[Any]
+        self, inputs: Sequence[Tensor], states: Sequence[Any], step_mode: str | None = None
     ) -> tuple[Any, ...]:
-        """`states` with numbers expanded to tensors that fit `inputs`; here unchanged."""
+        """`states` with numbers expanded to tensors that fit `inputs`; here unchanged.
+
+        Args:
+            inputs: inputs of a call, `[N, *]` in step mode `'s'` and `[T, N, *]` in `'m'`.
+            states: as many as there are memories.
+            step_mode: the step mode that the inputs are meant for; the present one by default.
+        """
         return tuple(states)
 
     def single_step_functional_forward(
@@ -321,10 +352,15 @@ def to_functional_forward(
     def functional_forward(inputs: Sequence[Any], states: Sequence[Any]) -> tuple[Any, list[Any]]:
         before = extract_memories(net)
         load_memories(net, states)
+        exporting = _is_exporting()
+        if exporting:
+            _functional_calls.append(net)
         try:
             outputs = call(*inputs)
             return outputs, extract_memories(net)
         finally:
             load_memories(net, before)
+            if exporting:
+                _functional_calls.pop()
 
     return functional_forward

@@ -1,4 +1,6 @@
-"""Fold BatchNorm into the convolution or linear layer before it, for inference.
+"""BatchNorm and the layer before it as one: folded for inference, packed for training.
+
+Folding:
 
     W' = W gamma / sqrt(var + eps)        b' = beta + (b - mean) gamma / sqrt(var + eps)
 
@@ -10,15 +12,21 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from ..base import StepModule
+from .multi_step import seq_to_ann_forward
 
-__all__ = ["fuse_conv_bn_eval_modules", "fused_conv_bn"]
+__all__ = [
+    "PackedConvBN",
+    "fuse_conv_bn_eval_modules",
+    "fused_conv_bn",
+    "pack_conv_bn_train_modules",
+]
 
 
 class _LayerTracer(fx.Tracer):
@@ -103,3 +111,61 @@ def fused_conv_bn(layer: nn.Module, norm: nn.Module) -> nn.Module:
     else:
         fused = fuse_conv_bn_eval(exact_layer.eval(), exact_norm.eval(), exact_layer.transposed)  # pyright: ignore[reportArgumentType, reportCallIssue]
     return fused.to(layer.weight.dtype).train(layer.training)
+
+
+class PackedConvBN(nn.Module, StepModule):
+    """A convolution and its BatchNorm as one module, with one folding of time for both.
+
+    Args:
+        conv: the convolution.
+        norm: the BatchNorm after it. Both run step by step from now on (step mode `'s'`), and the
+            pair takes over the step mode that they had.
+    """
+
+    owns_children_step_mode = True
+
+    def __init__(self, conv: nn.Module, norm: nn.Module) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm = norm
+        self.step_mode = getattr(conv, "step_mode", "s")
+        for module in (conv, norm):
+            if isinstance(module, StepModule):
+                module.step_mode = "s"
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.step_mode == "s":
+            return self.norm(self.conv(x))
+        return seq_to_ann_forward(x, (self.conv, self.norm))
+
+    def extra_repr(self) -> str:
+        return f"step_mode={self.step_mode}"
+
+
+def pack_conv_bn_train_modules(net: nn.Module) -> nn.Module:
+    """A copy of `net` in which each BatchNorm right after a convolution is packed with it.
+
+    Nothing is folded: all parameters stay, values and gradients are the same, and `[T, N, *]` is
+    folded and unfolded once for the pair instead of once for each. The pair stands where the
+    convolution stood, as :class:`PackedConvBN`, and `nn.Identity` where the BatchNorm stood; the
+    net itself is not touched. Parameters are copies: make the optimizer from the result.
+
+    Args:
+        net: a network in training mode whose `forward` `torch.fx` can follow.
+
+    Raises:
+        ValueError: the net is in eval mode, or `torch.fx` cannot follow it.
+    """
+    if not net.training:
+        raise ValueError(
+            "packing is for training, call net.train() first; for inference, "
+            "fuse_conv_bn_eval_modules folds BatchNorm away"
+        )
+    packed = copy.deepcopy(net)
+    for conv_path, norm_path in _foldable_pairs(packed):
+        conv, norm = packed.get_submodule(conv_path), packed.get_submodule(norm_path)
+        modes = {getattr(module, "step_mode", "s") for module in (conv, norm)}
+        if isinstance(conv, _ConvNd) and len(modes) == 1:
+            packed.set_submodule(conv_path, PackedConvBN(conv, norm))
+            packed.set_submodule(norm_path, nn.Identity())
+    return packed

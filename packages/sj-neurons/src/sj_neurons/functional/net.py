@@ -4,26 +4,87 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 from torch import nn
 
 from ..base import BACKENDS, MemoryModule, StepModule
 
-__all__ = ["detach_net", "reset_net", "set_backend", "set_step_mode"]
+__all__ = [
+    "collect_reset_modules",
+    "detach_net",
+    "invalidate_reset_cache",
+    "reset_collected_modules",
+    "reset_net",
+    "sequence",
+    "set_backend",
+    "set_step_mode",
+]
 
 logger = logging.getLogger(__name__)
 
+Net = TypeVar("Net", bound=nn.Module)
+
 
 def reset_net(net: nn.Module) -> None:
-    """Set every state in `net` back to its reset value; call it between sequences."""
-    for module in net.modules():
-        reset = getattr(module, "reset", None)
-        if not callable(reset):
-            continue
+    """Set every state in `net` back to its reset value; call it between sequences.
+
+    All modules that have a method `reset` are found anew at each call, so that those added to the
+    net since the last call are reached too.
+    """
+    reset_collected_modules(collect_reset_modules(net))
+
+
+@contextmanager
+def sequence(net: Net) -> Iterator[Net]:
+    """A block that runs one sequence through `net`: states are reset on entry and on exit.
+
+    The exit reset happens after an exception too. What the block computed keeps its graph, so the
+    backward pass may follow the block.
+
+    Example:
+        >>> import torch
+        >>> from sj_neurons import neuron
+        >>> net = neuron.IFNode()
+        >>> with sequence(net):
+        ...     spikes = [net(torch.full((1,), 0.5)).item() for t in range(4)]
+        >>> spikes, net.v
+        ([0.0, 1.0, 0.0, 1.0], 0.0)
+    """
+    reset_net(net)
+    try:
+        yield net
+    finally:
+        reset_net(net)
+
+
+def collect_reset_modules(net: nn.Module) -> tuple[nn.Module, ...]:
+    """The modules in `net`, itself included, that have a method `reset`, as they are now.
+
+    A tuple for :func:`reset_collected_modules`; it does not follow later changes of the net.
+    """
+    return tuple(module for module in net.modules() if callable(getattr(module, "reset", None)))
+
+
+def reset_collected_modules(modules: Iterable[nn.Module]) -> None:
+    """Call `reset` of each module; :func:`reset_net` without the search.
+
+    Modules that are no `MemoryModule` are reset as well, with a warning in the log.
+    """
+    for module in modules:
         if not isinstance(module, MemoryModule):
             logger.warning("%s is reset although it is not a MemoryModule", type(module).__name__)
-        reset()
+        module.reset()  # pyright: ignore[reportCallIssue]
+
+
+def invalidate_reset_cache(net: nn.Module) -> None:
+    """Do nothing: there is no cache, as :func:`reset_net` looks through the net at each call.
+
+    It exists for code written for libraries in which modules added after the first reset are
+    missed until this is called.
+    """
 
 
 def detach_net(net: nn.Module) -> None:

@@ -122,9 +122,9 @@ class BaseNode(MemoryModule):
         v = (1.0 - spike) * h
         return v if self.v_reset == 0.0 else v + spike * self.v_reset
 
-    def step(self, x: Any, *states: Any) -> tuple[Any, ...]:
+    def step(self, x: Any, *states: Any, **named: Any) -> tuple[Any, ...]:
         """One pure time step: `(x, v, ...) -> (spike, new v, ...)`, in the order of `states`."""
-        h = self.charge(x, *states)
+        h = self.charge(x, *states, **named)
         spike = self.fire(h)
         return spike, self.voltage_reset(h, spike)
 
@@ -205,8 +205,10 @@ class BaseNode(MemoryModule):
         return v.to(device=x.device, dtype=dtype)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> BaseNode:
-        if isinstance(self.v_threshold, Tensor):
-            self.v_threshold = fn(self.v_threshold)
+        # as a parameter or a buffer it is moved by torch
+        threshold = self.__dict__.get("v_threshold")
+        if isinstance(threshold, Tensor):
+            self.v_threshold = fn(threshold)
         super()._apply(fn, recurse)
         return self
 

@@ -1,6 +1,8 @@
 """Integrate-and-fire: a membrane without leak.
 
 h[t] = v[t-1] + x[t]                      Fire and reset: see `base`.
+
+Source: Gerstner, Kistler, Naud, Paninski, "Neuronal Dynamics", Cambridge University Press 2014.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@
     h[t] = v[t-1] - (v[t-1] - v_rest) / tau + x[t]        decay_input=False
 
 v_rest is v_reset, or 0 under soft reset. Fire and reset: see `base`.
+
+Source: Gerstner, Kistler, Naud, Paninski, "Neuronal Dynamics", Cambridge University Press 2014.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ class LIFNode(BaseNode):
         self,
         tau: float = 2.0,
         decay_input: bool = True,
-        v_threshold: float = 1.0,
+        v_threshold: float | Tensor = 1.0,
         v_reset: float | None = 0.0,
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = False,

@@ -1,0 +1,1 @@
+from sj_neurons.quantize import *  # noqa: F403
