@@ -247,6 +247,51 @@ def test_dtype_follows_the_input(cls, dtype):
 
 
 @EVERY_NEURON
+def test_device_follows_the_input(cls):
+    law(cls, "dtype")
+    node = build(cls).to("meta")
+    assert run(node, input_of(cls).to("meta")).is_meta
+    tensors = [value for value in node.memories() if isinstance(value, Tensor)]
+    assert all(value.is_meta for value in tensors)
+    assert node.supported_step_mode() == modes_of(cls)
+
+
+# neurons whose output or reset is not the frame's, as their files say
+OTHER_RESETS = (
+    neuron.LIAFNode,  # puts out a value, not the spike
+    neuron.ComplementaryLIFNode,
+    neuron.STBIFNeuron,
+    neuron.NoisyBaseNode,  # adds noise to the spike
+    neuron.OTTTLIFNode,  # 's' only: keeps no sequence of potentials
+    neuron.SLTTLIFNode,
+)
+FRAMED = [
+    cls
+    for cls in CLASSES
+    if issubclass(cls, neuron.BaseNode)
+    and cls.fire is neuron.BaseNode.fire
+    and cls.voltage_reset is neuron.BaseNode.voltage_reset
+    and not issubclass(cls, OTHER_RESETS)
+]
+
+
+@pytest.mark.parametrize("cls", FRAMED, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("v_reset", [-0.25, None], ids=["hard", "soft"])
+def test_reset_rule(cls, v_reset):
+    node = build(cls, "m")
+    node.v_reset, node.store_v_seq = v_reset, True
+    spike = node(1.5 * input_of(cls)).bool()
+    assert spike.any() and not spike.all()
+    if v_reset is None:
+        charged = node.v_seq + spike * node.v_threshold
+        assert (charged[spike] >= node.v_threshold - 1e-6).all()
+        assert (charged[~spike] < node.v_threshold).all()
+    else:
+        assert (node.v_seq[spike] == v_reset).all()
+        assert (node.v_seq[~spike] < node.v_threshold).all()
+
+
+@EVERY_NEURON
 def test_the_smooth_neuron_passes_gradcheck(cls):
     law(cls, "gradcheck")
     node = build(cls).double()
