@@ -10,6 +10,9 @@ through a learned linear map (a convolution of one group per population) into it
 
 Fire and reset: see `base`. Every call starts at rest, and the input is left as it is. A neuron
 here depends on the spikes of its whole population: it is no recurrence of scalars.
+
+Source: Chen, Peng, Huang, Tian, "Fully spiking actor network with intralayer connections for
+reinforcement learning", IEEE Transactions on Neural Networks and Learning Systems 2024.
 """
 
 from __future__ import annotations

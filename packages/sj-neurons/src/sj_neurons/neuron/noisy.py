@@ -17,6 +17,8 @@ then output noise.
 Noise is used while `is_training` is true, whatever `.train()` and `.eval()` say. It is not state
 between steps: `reset()` leaves it alone, the functional form uses it up as any call does, and it
 does not enter `state_dict()`.
+
+Source: Chen, Peng, Huang, Tian, "Noisy spiking actor network for exploration", 2024.
 """
 
 from __future__ import annotations
