@@ -88,6 +88,58 @@ def test_variants_in_both_modes_and_smooth(build, x):
         assert torch.autograd.gradcheck(node, (x.requires_grad_(True),))
 
 
+def scalar_code(gate: Tensor, table: neuron.FewSpikeTable) -> Tensor:
+    """The code of one number, by the definition; gradient of the ATan primitive with alpha 2."""
+    v, total = gate, gate * 0.0
+    for theta, h, d in zip(table.theta, table.h, table.d, strict=True):
+        u = v - theta.double()
+        smooth = torch.atan(math.pi * u) / math.pi + 0.5
+        z = smooth + (float(u >= 0) - smooth).detach()
+        v, total = v - h.double() * z, total + d.double() * z
+    return total
+
+
+def outlier_reference(gate: Tensor) -> Tensor:
+    cut = 7.0 if gate > 7 else -7.0 if gate < -7 else gate
+    cut = torch.as_tensor(cut, dtype=torch.float64)
+    magnitude = cut if cut > 0 else -cut
+    code = scalar_code(magnitude, BINARY if magnitude <= 3 else COARSE)
+    return code if cut > 0 else -code
+
+
+def region_reference(gate: Tensor) -> Tensor:
+    return scalar_code(gate, BINARY if gate <= 1 else COARSE if gate <= 4 else BINARY)
+
+
+@pytest.mark.parametrize(
+    ("build", "reference"),
+    [
+        (
+            lambda: neuron.OutlierAwareThresholdNode(BINARY, COARSE, 3, 7, surrogate.ATan()),
+            outlier_reference,
+        ),
+        (
+            lambda: neuron.HGNode([BINARY, COARSE, BINARY], [1, 4], surrogate.ATan()),
+            region_reference,
+        ),
+    ],
+    ids=["outlier", "regions"],
+)
+def test_variants_equal_an_independent_reference_number_by_number(build, reference):
+    x = torch.linspace(-9.3, 9.1, 47, dtype=torch.float64)
+    ours = x.clone().requires_grad_(True)
+    y = build().double()(ours)
+    y.sum().backward()
+    for gate, mine, slope in zip(x, y, ours.grad, strict=True):
+        alone = gate.clone().requires_grad_(True)
+        expected = reference(alone)
+        if expected.requires_grad:  # a gate beyond the clamp is a constant
+            expected.backward()
+        torch.testing.assert_close(mine.detach(), expected.detach())
+        grad = torch.zeros_like(gate) if alone.grad is None else alone.grad
+        torch.testing.assert_close(slope, grad, rtol=1e-10, atol=1e-12)
+
+
 def test_tables_are_saved_and_integers_accepted():
     node = neuron.FewSpikeNode(BINARY)
     assert set(node.state_dict()) == {"theta", "h", "d"}
