@@ -1,34 +1,15 @@
-"""Checks of arguments and inputs that several families share."""
+"""Checks of surrogates and input sequences that several families share."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ..surrogate import SurrogateFunction
-from .base import checked_number
 
-__all__ = ["checked_count", "checked_positive", "checked_sequence", "checked_surrogate"]
-
-
-def checked_count(owner: str, name: str, value: object) -> int:
-    """`value` if it is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{owner}: {name} must be a whole number, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{owner}: {name} must be at least 1, got {value}")
-    return value
-
-
-def checked_positive(owner: str, name: str, value: float) -> float:
-    """`value` as a finite float greater than 0."""
-    number = checked_number(owner, name, value)
-    if not 0.0 < number < math.inf:
-        raise ValueError(f"{owner}: {name} must be greater than 0, got {value}")
-    return number
+__all__ = ["checked_sequence", "checked_surrogate"]
 
 
 def checked_surrogate(

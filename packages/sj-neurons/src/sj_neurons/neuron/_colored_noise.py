@@ -12,8 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ._checks import checked_count
-from .base import checked_number
+from .._arguments import checked_count, checked_number
 
 __all__ = ["ColoredNoise", "power_law_noise"]
 

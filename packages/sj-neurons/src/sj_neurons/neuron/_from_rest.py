@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from .._arguments import checked_number
 from ..base import MultiStepModule
 from ..surrogate import Rect, SurrogateFunction
 from ._checks import checked_sequence
-from .base import BaseNode, checked_number
+from .base import BaseNode
 
 __all__ = ["CubaDynamics", "FromRestNode", "checked_decay"]
 

@@ -14,8 +14,9 @@ from typing import Any
 from torch import Tensor
 
 from .. import ops
+from .._arguments import checked_number
 from ..surrogate import SurrogateFunction
-from .base import BaseNode, checked_number
+from .base import BaseNode
 
 __all__ = ["ActivationAwareIFNode"]
 

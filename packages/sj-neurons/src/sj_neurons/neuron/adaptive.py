@@ -19,10 +19,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from .._arguments import checked_number, checked_positive, checked_time_constant
 from ..surrogate import SurrogateFunction
-from ._checks import checked_positive
-from .base import BaseNode, checked_number
-from .lif import checked_time_constant
+from .base import BaseNode
 
 __all__ = ["AdaptBaseNode", "IzhikevichNode"]
 

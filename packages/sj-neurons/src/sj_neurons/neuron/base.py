@@ -17,17 +17,12 @@ import torch
 from torch import Tensor
 
 from .. import ops
+from .._arguments import checked_number
 from ..base import MemoryModule
 from ..surrogate import Sigmoid, SurrogateFunction
+from ._checks import checked_surrogate
 
 __all__ = ["BaseNode"]
-
-
-def checked_number(owner: str, name: str, value: float) -> float:
-    """`value` as a float; booleans, strings and the like are refused by name."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{owner}: {name} must be a number, got {value!r}")
-    return float(value)
 
 
 class BaseNode(MemoryModule):
@@ -88,12 +83,7 @@ class BaseNode(MemoryModule):
         self.v_reset = None if v_reset is None else checked_number(owner, "v_reset", v_reset)
         if not isinstance(detach_reset, bool):
             raise TypeError(f"{owner}: detach_reset must be True or False, got {detach_reset!r}")
-        if surrogate_function is not None and not callable(surrogate_function):
-            raise TypeError(
-                f"{owner}: surrogate_function must be callable, such as surrogate.ATan(), "
-                f"got {surrogate_function!r}"
-            )
-        self.surrogate_function = Sigmoid() if surrogate_function is None else surrogate_function
+        self.surrogate_function = checked_surrogate(owner, surrogate_function, Sigmoid)
         self.detach_reset = detach_reset
         self.store_v_seq = store_v_seq
         self.v_seq: Tensor | None = None

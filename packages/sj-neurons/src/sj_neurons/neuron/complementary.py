@@ -19,9 +19,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from .. import ops
+from .._arguments import checked_time_constant
 from ..surrogate import Rect, SurrogateFunction
 from .base import BaseNode
-from .lif import checked_time_constant
 
 __all__ = ["ComplementaryLIFNode"]
 

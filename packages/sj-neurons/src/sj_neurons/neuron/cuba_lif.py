@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from .._arguments import checked_number
 from ..surrogate import Rect, SurrogateFunction
-from .base import BaseNode, checked_number
+from .base import BaseNode
 
 __all__ = ["CUBALIFNode"]
 

@@ -28,9 +28,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .._arguments import checked_count, checked_number
 from ..base import MemoryModule, MultiStepModule
-from ._checks import checked_count, checked_sequence
-from .base import checked_number
+from ._checks import checked_sequence
 
 __all__ = ["DSRIFNode", "DSRLIFNode"]
 

@@ -25,10 +25,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from .._arguments import checked_number
 from ..base import MemoryModule
 from ..surrogate import Sigmoid, SurrogateFunction
 from ._checks import checked_sequence, checked_surrogate
-from .base import checked_number
 
 __all__ = ["FewSpikeNode", "FewSpikeTable", "HGNode", "OutlierAwareThresholdNode"]
 

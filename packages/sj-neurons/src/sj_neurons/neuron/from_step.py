@@ -19,7 +19,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from .base import BaseNode, checked_number
+from .._arguments import checked_number
+from .base import BaseNode
 
 __all__ = ["from_step"]
 

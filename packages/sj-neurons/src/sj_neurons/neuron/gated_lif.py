@@ -25,9 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from .. import ops
+from .._arguments import checked_count, checked_number
 from ..surrogate import SurrogateFunction
-from ._checks import checked_count
-from .base import BaseNode, checked_number
+from .base import BaseNode
 
 __all__ = ["GatedLIFNode"]
 

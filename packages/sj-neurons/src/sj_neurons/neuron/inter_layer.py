@@ -22,8 +22,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from .._arguments import checked_count
 from ..surrogate import SurrogateFunction
-from ._checks import checked_count
 from ._from_rest import CubaDynamics, FromRestNode, checked_decay
 
 __all__ = ["ILCBaseNode", "ILCCUBALIFNode", "ILCIFNode", "ILCLIFNode", "population_connection"]

@@ -15,18 +15,11 @@ from typing import Any
 
 from torch import Tensor
 
+from .._arguments import checked_time_constant
 from ..surrogate import SurrogateFunction
-from .base import BaseNode, checked_number
+from .base import BaseNode
 
 __all__ = ["LIFNode"]
-
-
-def checked_time_constant(owner: str, name: str, value: float) -> float:
-    """`value` as a float greater than 1 step."""
-    tau = checked_number(owner, name, value)
-    if not tau > 1.0:
-        raise ValueError(f"{owner}: {name} must be greater than 1 step, got {value}")
-    return tau
 
 
 def distance_to_rest(v: Any, v_reset: float | None) -> Any:

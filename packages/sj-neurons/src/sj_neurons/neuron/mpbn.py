@@ -23,9 +23,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .._arguments import checked_count, checked_number
 from ..surrogate import SurrogateFunction
-from ._checks import checked_count
-from .base import checked_number
 from .lif import LIFNode
 
 __all__ = ["MPBNLIFNode"]

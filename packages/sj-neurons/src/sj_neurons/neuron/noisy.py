@@ -30,11 +30,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .._arguments import checked_count, checked_number
 from ..surrogate import SurrogateFunction
-from ._checks import checked_count, checked_sequence
+from ._checks import checked_sequence
 from ._colored_noise import ColoredNoise
 from ._from_rest import CubaDynamics, FromRestNode
-from .base import checked_number
 from .inter_layer import population_connection
 from .non_spiking import NonSpikingBaseNode
 

@@ -23,9 +23,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from .._arguments import checked_time_constant
 from ..base import MemoryModule, MultiStepModule
 from ._checks import checked_sequence
-from .lif import checked_time_constant
 
 __all__ = ["NonSpikingBaseNode", "NonSpikingIFNode", "NonSpikingLIFNode"]
 

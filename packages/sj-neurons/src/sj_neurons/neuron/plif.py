@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from .. import ops
+from .._arguments import checked_time_constant
 from ..surrogate import SurrogateFunction
 from .base import BaseNode
-from .lif import checked_time_constant, distance_to_rest
+from .lif import distance_to_rest
 
 __all__ = ["ParametricLIFNode"]
 

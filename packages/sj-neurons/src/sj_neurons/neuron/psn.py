@@ -23,10 +23,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from .._arguments import checked_count, checked_number
 from ..base import MemoryModule, MultiStepModule
 from ..surrogate import ATan, SurrogateFunction
-from ._checks import checked_count, checked_sequence, checked_surrogate
-from .base import checked_number
+from ._checks import checked_sequence, checked_surrogate
 
 __all__ = ["PSN", "MaskedPSN", "SlidingPSN"]
 

@@ -17,9 +17,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from .._arguments import checked_number, checked_positive
 from ..surrogate import SurrogateFunction
-from ._checks import checked_positive
-from .base import BaseNode, checked_number
+from .base import BaseNode
 
 __all__ = ["RAFNode"]
 

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from .. import ops
-from ._checks import checked_count
-from .base import BaseNode, checked_number
+from .._arguments import checked_count, checked_number
+from .base import BaseNode
 
 __all__ = ["STBIFNeuron"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from numbers import Real
 from typing import Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from .. import ops
+from .._arguments import checked_number
 
 __all__ = [
     "SharpenedSurrogate",
@@ -150,13 +150,12 @@ def checked_parameter(
         TypeError: not a number.
         ValueError: not finite, or not greater than `above`.
     """
-    prefix = f"{type(owner).__name__}: {name} must be "
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{prefix}a number, got {value!r}")
-    if not (math.isfinite(value) and value > above):
+    cls = type(owner).__name__
+    number = checked_number(cls, name, value)
+    if not (math.isfinite(number) and number > above):
         bound = "" if above == -math.inf else f" greater than {above}"
-        raise ValueError(f"{prefix}a finite number{bound}, got {value!r}")
-    return float(value)
+        raise ValueError(f"{cls}: {name} must be a finite number{bound}, got {value!r}")
+    return number
 
 
 def no_primitive(name: str) -> Callable[..., NoReturn]:
