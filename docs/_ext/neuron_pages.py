@@ -59,12 +59,17 @@ def neurons_by_module() -> dict[str, list[type]]:
 
 
 def example(cls: type) -> Any:
-    """A neuron with default or example arguments, or None where no single number makes sense."""
-    torch.manual_seed(0)
-    try:
-        return cls(**ARGUMENTS.get(cls.__name__, {})).eval()
-    except (TypeError, ValueError):
+    """A neuron with default or example arguments, or None if it needs some and has no example."""
+    arguments = ARGUMENTS.get(cls.__name__, {})
+    needed = (
+        name
+        for name, parameter in inspect.signature(cls).parameters.items()
+        if parameter.default is inspect.Parameter.empty
+    )
+    if not set(needed) <= set(arguments):
         return None
+    torch.manual_seed(0)
+    return cls(**arguments).eval()
 
 
 class Response(NamedTuple):
@@ -80,6 +85,8 @@ def response(cls: type) -> Response | None:
     answer = None
     for current in CURRENTS:
         node = example(cls)
+        if node is None:
+            return None
         x_seq = torch.zeros(STEPS, 1, 1)
         x_seq[ON:OFF] = current
         if cls.__name__ == "GatedLIFNode":
@@ -87,7 +94,7 @@ def response(cls: type) -> Response | None:
         try:
             with torch.no_grad():
                 answer = Response(current, *run(node, x_seq))
-        except (AttributeError, NotImplementedError, RuntimeError):  # no example, or a base class
+        except NotImplementedError:  # a base class: its subclasses say how to charge
             return None
         if answer.v is None or answer.y.count_nonzero() < 0.6 * (OFF - ON):
             break

@@ -149,7 +149,6 @@ def test_the_functional_form_is_safe_for_cuda_graphs(mode, x_seq):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_cuda_graph_replays_steps_with_state(x_seq):
     net = two_layers("s").cuda().requires_grad_(False)
     run = base.to_functional_forward(net)
