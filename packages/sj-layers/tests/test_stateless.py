@@ -2,63 +2,94 @@
 
 import copy
 import inspect
+import pickle
+import re
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import sj_layers as layer
+from sj_layers import torch_layers
+from sj_neurons.base import StepModule
 
-T, N, C, H, W = 4, 2, 3, 8, 6
+T, N, C = 4, 2, 4
+SPACE = {"1d": (8,), "2d": (8, 6), "3d": (4, 4, 4)}
+H, W = SPACE["2d"]
 
-LAYERS = {
-    "Conv2d": (layer.Conv2d, nn.Conv2d, (C, 5, 3), {"padding": 1, "bias": False}),
-    "BatchNorm2d": (layer.BatchNorm2d, nn.BatchNorm2d, (C,), {}),
-    "MaxPool2d": (layer.MaxPool2d, nn.MaxPool2d, (2,), {}),
-    "AvgPool2d": (layer.AvgPool2d, nn.AvgPool2d, (2,), {}),
-    "AdaptiveAvgPool2d": (layer.AdaptiveAvgPool2d, nn.AdaptiveAvgPool2d, ((1, 1),), {}),
-    "Linear": (layer.Linear, nn.Linear, (W, 7), {}),
-    "Flatten": (layer.Flatten, nn.Flatten, (), {}),
+# what the layers of a family are made with; one that is missing here fails a test
+ARGUMENTS = {
+    "Conv": ((C, 5, 3), {"padding": 1, "bias": False}),
+    "ConvTranspose": ((C, 3, 2), {"stride": 2}),
+    "BatchNorm": ((C,), {}),
+    "MaxPool": ((2,), {}),
+    "AvgPool": ((2,), {}),
+    "AdaptiveAvgPool": ((1,), {}),
+    "GroupNorm": ((2, C), {}),
+    "Upsample": ((), {"scale_factor": 2}),
+    "Linear": ((W, 7), {}),
+    "Flatten": ((), {}),
 }
+UNPOOLING = {"MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"}  # two inputs: tested by themselves
+LAYERS = [
+    name
+    for name in layer.__all__
+    if hasattr(nn, name) and name not in UNPOOLING and name not in ("Dropout", "Dropout2d")
+]
 EVERY_LAYER = pytest.mark.parametrize("name", LAYERS)
-IMAGE_LAYERS = pytest.mark.parametrize("name", [n for n in LAYERS if n.endswith("2d")])
+WITH_AXES = pytest.mark.parametrize("name", [n for n in LAYERS if n[-2:] in SPACE])
+KEEPS_CHANNELS_LAST = pytest.mark.parametrize(
+    "name", ["Conv2d", "ConvTranspose2d", "BatchNorm2d", "MaxPool2d", "AvgPool2d", "Upsample"]
+)
 
 
 def build(name: str, step_mode: str = "s") -> tuple[nn.Module, nn.Module]:
     """Our layer and the torch layer with the same parameters."""
-    ours, theirs, args, kwargs = LAYERS[name]
+    args, kwargs = ARGUMENTS[name[:-2] if name[-2:] in SPACE else name]
     torch.manual_seed(0)
-    twin = theirs(*args, **kwargs)
-    made = ours(*args, **kwargs, step_mode=step_mode)
+    twin = getattr(nn, name)(*args, **kwargs)
+    made = getattr(layer, name)(*args, **kwargs, step_mode=step_mode)
     made.load_state_dict(twin.state_dict())
     return made, twin
 
 
+def sequence(name: str = "2d") -> Tensor:
+    space = SPACE.get(name[-2:], SPACE["2d"])
+    return torch.rand(T, N, C, *space, generator=torch.Generator().manual_seed(1))
+
+
 @pytest.fixture
 def x_seq() -> Tensor:
-    return torch.rand(T, N, C, H, W, generator=torch.Generator().manual_seed(1))
+    return sequence()
 
 
-def test_every_stateless_layer_is_tested():
-    stateless = {n for n in layer.__all__ if not issubclass(getattr(layer, n), _stateful())}
-    assert stateless == set(LAYERS)
+def test_every_layer_of_the_table_is_a_layer_of_torch():
+    for name in (*LAYERS, *UNPOOLING):
+        assert issubclass(getattr(layer, name), (getattr(nn, name), StepModule)), name
+    assert len(LAYERS) == 22
 
 
-def _stateful() -> tuple[type, ...]:
-    return (layer.Dropout, layer.SeqToANNContainer)
+def test_the_stub_names_the_same_layers():
+    path = Path(torch_layers.__file__).with_suffix(".pyi")
+    shown = re.findall(r"class (\w+)\(TimeFolded, nn\.(\w+)\)", path.read_text())
+    assert [ours for ours, _ in shown] == sorted(torch_layers.__all__)
+    assert all(ours == theirs for ours, theirs in shown)
 
 
 @EVERY_LAYER
-def test_single_step_is_torch(name, x_seq):
+def test_single_step_is_torch(name):
     ours, twin = build(name)
+    x_seq = sequence(name)
     assert torch.equal(ours(x_seq[0]), twin(x_seq[0]))
 
 
 @EVERY_LAYER
-def test_a_sequence_is_every_step_on_its_own(name, x_seq):
+def test_a_sequence_is_every_step_on_its_own(name):
     ours, twin = build(name, "m")
+    x_seq = sequence(name)
     x = x_seq.clone().requires_grad_(True)
-    if name == "BatchNorm2d":  # in training its statistics mix the steps
+    if name.startswith("BatchNorm"):  # in training its statistics mix the steps
         ours.eval(), twin.eval()
     y = ours(x)
     expected = torch.stack([twin(step) for step in x_seq])
@@ -67,23 +98,31 @@ def test_a_sequence_is_every_step_on_its_own(name, x_seq):
     assert x.grad is not None and x.grad.isfinite().all()
 
 
-def test_batch_norm_takes_statistics_over_time_and_batch(x_seq):
-    ours, twin = build("BatchNorm2d", "m")
+@pytest.mark.parametrize("name", ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"])
+def test_batch_norm_takes_statistics_over_time_and_batch(name):
+    ours, twin = build(name, "m")
+    x_seq = sequence(name)
     torch.testing.assert_close(ours(x_seq), twin(x_seq.flatten(0, 1)).unflatten(0, (T, N)))
     assert ours.num_batches_tracked == 1
     torch.testing.assert_close(ours.running_var, twin.running_var)
 
 
 @EVERY_LAYER
-def test_an_image_repeated_by_expand_gives_the_same_values(name, x_seq):
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_an_image_repeated_by_expand_gives_the_same_values(name, momentum):
     ours, _ = build(name, "m")
+    if hasattr(ours, "running_var"):
+        ours.momentum = momentum
+    elif momentum is None:
+        return
+    ours, x_seq = ours.double(), sequence(name).double()
     image = x_seq[0].clone().requires_grad_(True)
     other = copy.deepcopy(ours)
     weight = torch.rand(T, generator=torch.Generator().manual_seed(2))
     grads, outputs = [], []
     for module, x in (
-        (ours, image.unsqueeze(0).expand(T, -1, -1, -1, -1)),
-        (other, image.unsqueeze(0).repeat(T, 1, 1, 1, 1)),
+        (ours, image.unsqueeze(0).expand(T, *image.shape)),
+        (other, torch.stack([image] * T)),
     ):
         y = module(x)
         outputs.append(y)
@@ -95,19 +134,21 @@ def test_an_image_repeated_by_expand_gives_the_same_values(name, x_seq):
         torch.testing.assert_close(value, other.state_dict()[key])
 
 
-def test_equal_steps_are_computed_once(x_seq):
-    ours, _ = build("Conv2d", "m")
+@pytest.mark.parametrize("name", ["Conv2d", "BatchNorm2d", "MaxPool2d"])
+def test_equal_steps_are_computed_once(name, x_seq):
+    ours, _ = build(name, "m")
     assert ours(x_seq[:1].expand(T, -1, -1, -1, -1)).stride(0) == 0
 
 
-@IMAGE_LAYERS
-def test_wrong_rank_names_the_expected_axes(name, x_seq):
+@WITH_AXES
+def test_wrong_rank_names_the_expected_axes(name):
     ours, _ = build(name, "m")
-    with pytest.raises(ValueError, match=r"shape \[T, N, C, H, W\], but got .*\[2, 3, 8\]"):
-        ours(x_seq[0, :, :, :, 0])
+    axes = {"1d": "C, L", "2d": "C, H, W", "3d": "C, D, H, W"}[name[-2:]]
+    with pytest.raises(ValueError, match=rf"shape .*\[T, N, {axes}\], but got x with shape .*\["):
+        ours(sequence(name)[0, :, 0])
 
 
-@pytest.mark.parametrize("name", ["Conv2d", "BatchNorm2d", "MaxPool2d", "AvgPool2d"])
+@KEEPS_CHANNELS_LAST
 def test_channels_last_is_kept(name, x_seq):
     ours, _ = build(name, "m")
     x = x_seq.flatten(0, 1).to(memory_format=torch.channels_last).unflatten(0, (T, N))
@@ -117,20 +158,53 @@ def test_channels_last_is_kept(name, x_seq):
 
 
 @EVERY_LAYER
-def test_compiles_as_one_graph(name, x_seq):
+def test_compiles_as_one_graph(name):
     ours, _ = build(name, "m")
+    x_seq = sequence(name)
     ours.eval()
+    torch.compiler.reset()
     compiled = torch.compile(ours, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(x_seq), ours(x_seq))
 
 
 @EVERY_LAYER
 def test_misspelt_arguments_are_refused(name):
-    ours, _, args, _ = LAYERS[name]
+    ours = getattr(layer, name)
+    args, kwargs = ARGUMENTS[name[:-2] if name[-2:] in SPACE else name]
     with pytest.raises(TypeError, match="step_mod"):
-        ours(*args, step_mod="m")
+        ours(*args, **kwargs, step_mod="m")
     with pytest.raises(ValueError, match="step_mode can only be"):
-        ours(*args, step_mode="x")
+        ours(*args, **kwargs, step_mode="x")
+
+
+@EVERY_LAYER
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_dtype_is_kept_and_copies_work(name, dtype):
+    if name == "AvgPool3d" and dtype is torch.bfloat16:
+        pytest.skip("torch has no bfloat16 AvgPool3d on the CPU")
+    ours = build(name, "m")[0].to(dtype)
+    x = sequence(name).to(dtype)
+    y = ours.eval()(x)
+    assert y.dtype == dtype
+    assert torch.equal(pickle.loads(pickle.dumps(ours))(x), y)
+    assert torch.equal(copy.deepcopy(ours)(x), y)
+
+
+@pytest.mark.parametrize("axes", ["1d", "2d", "3d"])
+def test_unpooling_puts_values_back_where_pooling_found_them(axes):
+    x = sequence(axes)
+    pool = getattr(layer, f"MaxPool{axes}")(2, return_indices=True, step_mode="m")
+    ours = getattr(layer, f"MaxUnpool{axes}")(2, step_mode="m")
+    twin = getattr(nn, f"MaxUnpool{axes}")(2)
+    y, indices = pool(x)
+    expected = torch.stack([twin(*step) for step in zip(y, indices, strict=True)])
+    assert torch.equal(ours(y, indices), expected)
+    assert torch.equal(ours(y, indices, output_size=x.shape), expected)
+    ours.step_mode = "s"
+    assert torch.equal(ours(y[0], indices[0]), expected[0])
+    ours.step_mode = "m"
+    with pytest.raises(ValueError, match="expected x with shape"):
+        ours(y[0], indices[0])
 
 
 def test_signature_shows_the_arguments_of_torch():
@@ -159,6 +233,7 @@ def test_several_outputs_are_unfolded_each(x_seq):
             "BatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True, "
             "track_running_stats=True, step_mode=s)",
         ),
+        (layer.Upsample(scale_factor=2), "Upsample(scale_factor=2.0, mode='nearest', step_mode=s)"),
         (layer.AvgPool2d(2), "AvgPool2d(kernel_size=2, stride=2, padding=0, step_mode=s)"),
         (layer.Flatten(step_mode="m"), "Flatten(start_dim=1, end_dim=-1, step_mode=m)"),
         (layer.Linear(2, 3), "Linear(in_features=2, out_features=3, bias=True)"),

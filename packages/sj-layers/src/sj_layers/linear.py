@@ -1,4 +1,4 @@
-"""Linear maps and flattening."""
+"""The linear map: torch's own in both modes, as it maps the last axis."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from torch import nn
 
 from sj_neurons.base import StepModule
 
-from .stateless import TimeFolded
-
-__all__ = ["Flatten", "Linear"]
+__all__ = ["Linear"]
 
 
 class Linear(nn.Linear, StepModule):
@@ -27,7 +25,3 @@ class Linear(nn.Linear, StepModule):
     ) -> None:
         super().__init__(in_features, out_features, bias, device, dtype)
         self.step_mode = step_mode
-
-
-class Flatten(TimeFolded, nn.Flatten):
-    """`torch.nn.Flatten` with a step mode; `'m'` counts axes from N, so that T is kept."""

@@ -3,7 +3,7 @@
 A layer is its torch class plus this mix-in:
 
     class Conv2d(TimeFolded, nn.Conv2d):
-        sequence_layout = "T, N, C, H, W"
+        sequence_layouts = ("T, N, C, H, W",)
 
 so that arguments, parameters and `state_dict` are torch's own.
 """
@@ -27,13 +27,16 @@ class TimeFolded(StepModule):
     Takes the arguments of the torch class and the keyword `step_mode` (`'s'` by default).
     """
 
-    # the axes of an 'm' input, checked by their number; None takes any shape from [T, N, *]
-    sequence_layout: ClassVar[str | None] = None
+    # the axes that an 'm' input may have, checked by their number; none takes any from [T, N, *]
+    sequence_layouts: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # editors and help() show torch's arguments instead of *args
-        torch_class = next(base for base in cls.__mro__ if base.__module__.startswith("torch"))
+        from_torch = (base for base in cls.__mro__ if base.__module__.startswith("torch"))
+        torch_class = next(from_torch, None)
+        if torch_class is None:  # a further mix-in
+            return
         signature = inspect.signature(torch_class.__init__)
         step_mode = inspect.Parameter("step_mode", inspect.Parameter.KEYWORD_ONLY, default="s")
         own = list(signature.parameters.values())[1:]
@@ -48,20 +51,19 @@ class TimeFolded(StepModule):
         if self.step_mode == "s":
             return one_step(input)
         self._check_layout(input)
-        if self._steps_are_equal(input):
+        if self.steps_are_equal(input):
             return _repeated(one_step(input[0]), input.shape[0])
         return seq_to_ann_forward(input, one_step)
 
     def _check_layout(self, x: Tensor) -> None:
-        if self.sequence_layout is None:
-            return
-        if x.dim() != self.sequence_layout.count(",") + 1:
-            raise ValueError(
-                f"expected x with shape [{self.sequence_layout}], but got x with shape {x.shape}!"
-            )
+        ranks = [layout.count(",") + 1 for layout in self.sequence_layouts]
+        if ranks and x.dim() not in ranks:
+            expected = " or ".join(f"[{layout}]" for layout in self.sequence_layouts)
+            raise ValueError(f"expected x with shape {expected}, but got x with shape {x.shape}!")
 
-    def _steps_are_equal(self, x: Tensor) -> bool:
-        # an image repeated by `expand` has time stride 0: one step is computed, and repeated
+    @staticmethod
+    def steps_are_equal(x: Tensor) -> bool:
+        """Whether the sequence `x` is one step repeated by `expand`: its time stride is 0."""
         return x.shape[0] > 1 and x.stride(0) == 0
 
     def extra_repr(self) -> str:

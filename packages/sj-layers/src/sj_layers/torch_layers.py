@@ -1,0 +1,139 @@
+"""The stateless layers of torch with a step mode, made from one table.
+
+'m' folds time into the batch, so convolutions, pooling and the like see each step on its own, and
+batch normalisation takes its statistics over time and batch together: a sequence is one batch, and
+the running statistics move once per call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sj_neurons.functional import seq_to_ann_forward
+
+from .stateless import TimeFolded
+
+__all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "Flatten",
+    "GroupNorm",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
+    "Upsample",
+]
+
+_1D, _2D, _3D = "T, N, C, L", "T, N, C, H, W", "T, N, C, D, H, W"
+
+
+class BatchNormalised(TimeFolded):
+    """Statistics over time and batch; steps that are all equal are normalised once."""
+
+    def forward(self, input: Tensor) -> Any:
+        repeats = self.step_mode == "m" and self.steps_are_equal(input)
+        average = getattr(self, "running_var", None)
+        if not (repeats and self.training and average is not None):
+            return super().forward(input)
+        before = average.clone()
+        output = super().forward(input)
+        self._count_every_step(before, input)
+        return output
+
+    @torch.no_grad()
+    def _count_every_step(self, before: Tensor, x: Tensor) -> None:
+        """Make the running variance that of T steps of n values, where one step was looked at.
+
+        The unbiased variance of a batch is n / (n - 1) times the biased one, which is the same for
+        one step and for T equal ones.
+        """
+        norm: Any = self
+        n = x[0].numel() // x.shape[2]
+        total = n * x.shape[0]
+        factor = (total / (total - 1)) / (n / (n - 1))
+        momentum = norm.momentum
+        if momentum is None:
+            momentum = 1.0 / norm.num_batches_tracked.item()
+        old = (1.0 - momentum) * before
+        # .data: the backward pass does not use this value, but would refuse a change of it
+        norm.running_var.data.copy_(old + (norm.running_var - old) * factor)
+
+    def extra_repr(self) -> str:
+        # spelled out because torch's own list grows with its releases
+        norm: Any = self
+        return (
+            f"{norm.num_features}, eps={norm.eps}, momentum={norm.momentum}, "
+            f"affine={norm.affine}, track_running_stats={norm.track_running_stats}, "
+            f"step_mode={self.step_mode}"
+        )
+
+
+class Unpooled(TimeFolded):
+    """Takes `(x, indices)`, both with a time axis in step mode `'m'`."""
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Any:
+        unpool: Any = super(TimeFolded, self).forward
+        if self.step_mode == "s":
+            return unpool(input, indices, output_size)
+        self._check_layout(input)
+        if output_size is not None:
+            output_size = list(output_size)[-(input.dim() - 3) :]  # without T, N and C
+        return seq_to_ann_forward((input, indices), lambda xs: unpool(*xs, output_size))
+
+
+def _layer(torch_class: type, *layouts: str, mixin: type[TimeFolded] = TimeFolded) -> Any:
+    """The torch class with a step mode; `layouts` are what the axes of an 'm' input may be."""
+    name = torch_class.__name__
+    shapes = " or ".join(f"`[{layout}]`" for layout in layouts or ("T, N, *",))
+    members = {
+        "__module__": __name__,
+        "__doc__": f"`torch.nn.{name}` with a step mode; `'m'` takes {shapes}.",
+        "sequence_layouts": layouts,
+    }
+    return type(name, (mixin, torch_class), members)
+
+
+# The table. What type checkers see of it is in torch_layers.pyi.
+Conv1d = _layer(nn.Conv1d, _1D)
+Conv2d = _layer(nn.Conv2d, _2D)
+Conv3d = _layer(nn.Conv3d, _3D)
+ConvTranspose1d = _layer(nn.ConvTranspose1d, _1D)
+ConvTranspose2d = _layer(nn.ConvTranspose2d, _2D)
+ConvTranspose3d = _layer(nn.ConvTranspose3d, _3D)
+BatchNorm1d = _layer(nn.BatchNorm1d, "T, N, C", _1D, mixin=BatchNormalised)
+BatchNorm2d = _layer(nn.BatchNorm2d, _2D, mixin=BatchNormalised)
+BatchNorm3d = _layer(nn.BatchNorm3d, _3D, mixin=BatchNormalised)
+MaxPool1d = _layer(nn.MaxPool1d, _1D)
+MaxPool2d = _layer(nn.MaxPool2d, _2D)
+MaxPool3d = _layer(nn.MaxPool3d, _3D)
+MaxUnpool1d = _layer(nn.MaxUnpool1d, _1D, mixin=Unpooled)
+MaxUnpool2d = _layer(nn.MaxUnpool2d, _2D, mixin=Unpooled)
+MaxUnpool3d = _layer(nn.MaxUnpool3d, _3D, mixin=Unpooled)
+AvgPool1d = _layer(nn.AvgPool1d, _1D)
+AvgPool2d = _layer(nn.AvgPool2d, _2D)
+AvgPool3d = _layer(nn.AvgPool3d, _3D)
+AdaptiveAvgPool1d = _layer(nn.AdaptiveAvgPool1d, _1D)
+AdaptiveAvgPool2d = _layer(nn.AdaptiveAvgPool2d, _2D)
+AdaptiveAvgPool3d = _layer(nn.AdaptiveAvgPool3d, _3D)
+GroupNorm = _layer(nn.GroupNorm)
+Upsample = _layer(nn.Upsample)
+Flatten = _layer(nn.Flatten)
