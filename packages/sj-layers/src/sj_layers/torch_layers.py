@@ -50,11 +50,11 @@ class BatchNormalised(TimeFolded):
     """Statistics over time and batch; steps that are all equal are normalised once."""
 
     def forward(self, input: Tensor) -> Any:
+        norm: Any = self
         repeats = self.step_mode == "m" and self.steps_are_equal(input)
-        average = getattr(self, "running_var", None)
-        if not (repeats and self.training and average is not None):
+        if not (repeats and norm.training and norm.running_var is not None):
             return super().forward(input)
-        before = average.clone()
+        before = norm.running_var.clone()
         output = super().forward(input)
         self._count_every_step(before, input)
         return output
@@ -90,8 +90,10 @@ class BatchNormalised(TimeFolded):
 class Unpooled(TimeFolded):
     """Takes `(x, indices)`, both with a time axis in step mode `'m'`."""
 
-    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Any:
-        unpool: Any = super(TimeFolded, self).forward
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, input: Tensor, indices: Tensor, output_size: Any = None
+    ) -> Any:
+        unpool: Any = super(TimeFolded, self).forward  # pyright: ignore[reportAttributeAccessIssue]
         if self.step_mode == "s":
             return unpool(input, indices, output_size)
         self._check_layout(input)
