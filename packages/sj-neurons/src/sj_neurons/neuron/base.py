@@ -118,6 +118,13 @@ class BaseNode(MemoryModule):
         spike = self.fire(h)
         return spike, self.voltage_reset(h, spike)
 
+    def step_tensor(self, name: str, dim: int) -> Tensor:
+        """The tensor attribute `name`, shaped to broadcast against one step of `dim` dimensions.
+
+        Fused kernels read tensors through it; a class whose step reshapes them overrides it.
+        """
+        return getattr(self, name)
+
     # the imperative hooks
 
     def neuronal_charge(self, x: Tensor) -> None:
