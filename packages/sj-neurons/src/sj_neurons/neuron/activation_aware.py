@@ -79,28 +79,22 @@ class ActivationAwareIFNode(BaseNode):
         return v + x
 
     def step_tensor(self, name: str, dim: int) -> Tensor:
-        value = getattr(self, name)
-        if not -dim <= self.channel_dim < dim:
-            raise ValueError(
-                f"{type(self).__name__}: no dimension {self.channel_dim} for the channels of "
-                f"{name} in a step of {dim} dimensions"
-            )
         shape = [1] * dim
         shape[self.channel_dim] = -1
-        return value.view(shape)
+        return getattr(self, name).view(shape)
 
     def _along_channels(self, name: str, h: Any) -> Any:
         """The number or buffer `name`, shaped to meet `h` along `channel_dim`."""
         value = getattr(self, name)
         if not isinstance(value, Tensor) or not isinstance(h, Tensor):
             return value
-        shaped = self.step_tensor(name, h.dim())
-        if h.shape[self.channel_dim] != len(value):
+        inside = -h.dim() <= self.channel_dim < h.dim()
+        if not inside or h.shape[self.channel_dim] != len(value):
             raise ValueError(
                 f"{type(self).__name__}: {name} has {len(value)} channels along dimension "
                 f"{self.channel_dim}, got an input {tuple(h.shape)}"
             )
-        return shaped
+        return self.step_tensor(name, h.dim())
 
     def fire(self, h: Any) -> Any:
         surrogate: Any = self.surrogate_function
