@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .. import ops
 from .._arguments import checked_number
+from ..backend import BACKENDS
 from ..base import MemoryModule
 from ..surrogate import Sigmoid, SurrogateFunction
 from ._checks import checked_surrogate
@@ -44,7 +45,8 @@ class BaseNode(MemoryModule):
         surrogate_function: spike function with surrogate gradient; a new `Sigmoid()` if `None`.
         detach_reset: whether the reset is left out of the gradient.
         step_mode: `'s'` or `'m'`.
-        backend: which implementation runs the steps; see `supported_backends`.
+        backend: which implementation runs the steps: `'torch'`, `'cpp'`, `'cupy'` or `'auto'`
+            (:mod:`sj_neurons.backend`); the default backend, `'torch'`, if `None`.
         store_v_seq: keep the potentials after each reset of an `'m'` call in `v_seq`, `[T, N, *]`.
 
     Raises:
@@ -70,7 +72,7 @@ class BaseNode(MemoryModule):
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
     ) -> None:
         super().__init__()
@@ -91,7 +93,8 @@ class BaseNode(MemoryModule):
             at_rest = self.v_reset if name == "v" and self.v_reset is not None else value
             self.register_memory(name, at_rest)
         self.step_mode = step_mode
-        self.backend = backend
+        # what the subclass's constructor sets comes later, so the step cannot be traced yet
+        self._backend = super().checked_backend(backend)
 
     # the pure step
 
@@ -141,7 +144,46 @@ class BaseNode(MemoryModule):
 
     # running it
 
+    @property
+    def supported_backends(self) -> tuple[str, ...]:
+        """The backends of a scalar recurrence."""
+        return BACKENDS
+
+    def checked_backend(self, name: str | None) -> str:
+        """`name`, if the step runs on it.
+
+        Raises:
+            NotImplementedError: the step cannot be fused; says why.
+            ImportError: the library behind the backend is missing.
+        """
+        name = super().checked_backend(name)
+        if name in ("cpp", "cupy"):
+            from ..kernels import select
+
+            select.require(name)
+            select.trace_of(self)
+        return name
+
+    def _fused_backend(self, x: Tensor) -> str | None:
+        """The backend that runs this call, if it is not torch."""
+        if self._backend == "torch":
+            return None
+        from ..kernels import select
+
+        chosen = select.chosen_backend(self, x)
+        return None if chosen == "torch" else chosen
+
+    def _fused_steps(self, backend: str, x_seq: Tensor) -> tuple[Tensor, Tensor | None]:
+        from ..kernels.run import run_sequence
+
+        outputs, v_seq, last = run_sequence(self, backend, x_seq, self.store_v_seq)
+        self._memories.update(last)
+        return outputs, v_seq
+
     def single_step_forward(self, x: Tensor) -> Tensor:
+        backend = self._fused_backend(x)
+        if backend is not None:
+            return self._fused_steps(backend, x.unsqueeze(0))[0].squeeze(0)
         states = self._fitting_states(x.shape, x)
         if self._overrides_hooks:
             self._store(states)
@@ -156,6 +198,12 @@ class BaseNode(MemoryModule):
                 f"{type(self).__name__}: expected a sequence [T, N, *] with T > 0, "
                 f"got shape {tuple(x_seq.shape)}"
             )
+        backend = self._fused_backend(x_seq)
+        if backend is not None:
+            outputs, v_seq = self._fused_steps(backend, x_seq)
+            if self.store_v_seq:
+                self.v_seq = v_seq
+            return outputs
         states = self._fitting_states(x_seq.shape[1:], x_seq)
         spikes, potentials = [], []
         if self._overrides_hooks:
@@ -185,13 +233,19 @@ class BaseNode(MemoryModule):
     def _fitting_states(self, shape: torch.Size, x: Tensor) -> list[Tensor]:
         return [self._fitting_state(self._memories[name], shape, x) for name in self.states]
 
-    def _fitting_state(self, v: Any, shape: torch.Size, x: Tensor) -> Tensor:
-        """The state as a tensor of the input's shape `[N, *]`, dtype and device."""
+    def _fitting_state(
+        self, v: Any, shape: torch.Size, x: Tensor, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """The state as a tensor of the input's shape `[N, *]` and device.
+
+        Its dtype is that of the input, unless another is asked for.
+        """
         if not shape:
             raise ValueError(
                 f"{type(self).__name__}: expected an input [N, *] per step, got a single number"
             )
-        dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
+        if dtype is None:
+            dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
         if not isinstance(v, Tensor):
             return torch.full(shape, v, dtype=dtype, device=x.device)
         if v.shape != shape:

@@ -78,7 +78,7 @@ class GatedLIFNode(BaseNode):
         init_conduct: float = 0.5,
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         step_mode: str = "m",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
     ) -> None:
         super().__init__(
