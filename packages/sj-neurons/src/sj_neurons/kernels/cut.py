@@ -78,7 +78,8 @@ class _Network:
             for a, b in path:
                 self.room[a][b] -= width
                 self.room[b][a] += width
-        reaching, queue = {"sink"}, deque(["sink"])
+        reaching: set[object] = {"sink"}
+        queue: deque[object] = deque(reaching)
         while queue:
             b = queue.popleft()
             for a in self.room[b]:

@@ -82,18 +82,19 @@ def _pow(b: _Builder, g: int, y: int, args: tuple[int, ...]) -> tuple[int | None
     if b.graph.nodes[exponent].op == "literal":
         return to_base, None
     to_exponent = b.op("mul", g, b.op("mul", y, b.op("log", base)))
-    return to_base, b.choose(b.op("eq", base, b.number(0.0)), None, to_exponent)
+    zero = b.number(0.0)
+    stays_zero = b.op("and", b.op("eq", base, zero), b.op("ge", exponent, zero))
+    return to_base, b.choose(stays_zero, None, to_exponent)
 
 
-def _extremum(comparison: str) -> Rule:
+def _extremum(loses: str) -> Rule:
+    """The gradient goes to the argument that does not lose, in halves to equal ones."""
+
     def rule(b: _Builder, g: int, y: int, args: tuple[int, ...]) -> tuple[int, ...]:
-        half = b.op("mul", g, b.number(0.5))
-        tie = b.op("eq", *args)
-        first = b.op(comparison, *args)
-        second = b.op(comparison, args[1], args[0])
+        share = b.op("where", b.op("eq", *args), b.op("mul", g, b.number(0.5)), g)
         return (
-            b.op("where", tie, half, b.choose(first, g, None)),
-            b.op("where", tie, half, b.choose(second, g, None)),
+            b.choose(b.op(loses, args[0], args[1]), None, share),
+            b.choose(b.op(loses, args[1], args[0]), None, share),
         )
 
     return rule
@@ -126,8 +127,8 @@ _RULES: dict[str, Rule] = {
     "abs": lambda b, g, y, a: (b.op("mul", g, b.op("sign", a[0])),),
     "sign": lambda b, g, y, a: (None,),
     "round": lambda b, g, y, a: (None,),
-    "minimum": _extremum("lt"),
-    "maximum": _extremum("gt"),
+    "minimum": _extremum("gt"),
+    "maximum": _extremum("lt"),
     "where": lambda b, g, y, a: (None, b.choose(a[0], g, None), b.choose(a[0], None, g)),
     "fire": lambda b, g, y, a: (None, b.op("mul", g, a[2]), None),
     "detach": lambda b, g, y, a: (None,),

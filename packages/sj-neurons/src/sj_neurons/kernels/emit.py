@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .graph import Graph, Node
 
@@ -17,17 +17,19 @@ C_OPERATIONS: dict[str, str] = {
     "or": "({0} || {1})", "where": "{0} ? {1} : {2}", "fire": "{0}", "detach": "{0}",
 }  # fmt: skip
 
+_LONG = 200  # characters of a condition that is written again at each use
+
 
 @dataclass(frozen=True)
 class Spelling:
     """How a language writes operations and literals; `{0}` is the first argument.
 
-    `divide`, if given, is asked how to write a division by this node.
+    `divide`, if given, writes a node itself, or returns None to have it written by `operations`.
     """
 
     operations: Mapping[str, str]
     type_name: str = "R"
-    divide: Callable[[Graph, Node, Mapping[int, str]], str | None] | None = field(default=None)
+    divide: Callable[[Graph, Node, Mapping[int, str]], str | None] | None = None
 
 
 def literal(value: float, type_name: str = "R") -> str:
@@ -44,12 +46,14 @@ def statements(
 ) -> tuple[list[str], dict[int, str]]:
     """Statements that compute `outputs` from the nodes `given`, and the name of every node.
 
-    Comparisons are written where they are used: compilers vectorise a choice, not a variable that
-    is true or false.
+    Comparisons are written where they are used, unless they are long: compilers vectorise a choice,
+    not a variable that is true or false.
     """
     names = dict(given)
     lines: list[str] = []
-    for index in _missing(graph, outputs, given):
+    for index in graph.reached_from(outputs, values=True, until=given):
+        if index in given:
+            continue
         node = graph.nodes[index]
         if node.op == "literal":
             names[index] = literal(float(node.value), spelling.type_name)
@@ -58,26 +62,16 @@ def statements(
             raise KeyError(f"the kernel has no input {node.value!r}")
         text = spelling.divide(graph, node, names) if spelling.divide else None
         if text is None:
-            text = spelling.operations[node.op].format(*(names.get(i, "?") for i in node.args))
-        if node.is_truth:
+            used = node.args[:1] if node.op == "fire" else node.args
+            text = spelling.operations[node.op].format(*(names[i] for i in used))
+        if node.is_truth and len(text) <= _LONG:
             names[index] = text
+        elif node.is_truth:
+            names[index] = f"n{index}"
+            lines.append(f"const bool n{index} = {text};")
         elif node.op in ("fire", "detach"):
             names[index] = names[node.args[0]]
         else:
             names[index] = f"n{index}"
             lines.append(f"const {spelling.type_name} n{index} = {text};")
     return lines, names
-
-
-def _missing(graph: Graph, outputs: Iterable[int], given: Mapping[int, str]) -> list[int]:
-    """What has to be computed, in order."""
-    seen: set[int] = set()
-    stack = list(outputs)
-    while stack:
-        index = stack.pop()
-        if index in seen or index in given:
-            continue
-        seen.add(index)
-        node = graph.nodes[index]
-        stack.extend(node.args[:1] if node.op == "fire" else node.args)
-    return sorted(seen)

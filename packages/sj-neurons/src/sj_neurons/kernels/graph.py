@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 __all__ = ["COMPARISONS", "OPERATIONS", "Graph", "Node", "Program"]
@@ -26,6 +27,8 @@ OPERATIONS = {
     "fire": 3, "detach": 1,
 }  # fmt: skip
 COMPARISONS = frozenset(("lt", "le", "gt", "ge", "eq", "ne", "not", "and", "or"))
+# how many arguments, from the first, are true or false; all others are numbers
+_TRUTHS = {"not": 1, "and": 2, "or": 2, "where": 1}
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,13 @@ class Graph:
         node = self.nodes[index]
         return node.op == "literal" and node.value == value and not math.copysign(1, value) < 0
 
-    def reached_from(self, outputs: Iterable[int], *, values: bool = False) -> list[int]:
+    def reached_from(
+        self, outputs: Iterable[int], *, values: bool = False, until: Container[int] = ()
+    ) -> list[int]:
         """The nodes that `outputs` depend on, themselves included, in order.
 
         With `values`, only those that their values depend on: the argument and the derivative of a
-        spike matter to its gradient alone.
+        spike matter to its gradient alone. Nodes in `until` are included, what is behind them not.
         """
         seen: set[int] = set()
         stack = list(outputs)
@@ -96,7 +101,8 @@ class Graph:
             if index not in seen:
                 seen.add(index)
                 node = self.nodes[index]
-                stack.extend(node.args[:1] if values and node.op == "fire" else node.args)
+                if index not in until:
+                    stack.extend(node.args[:1] if values and node.op == "fire" else node.args)
         return sorted(seen)
 
     def __len__(self) -> int:
@@ -114,11 +120,12 @@ class Program:
     time, have a gradient and may differ from neuron to neuron.
     """
 
-    nodes: tuple[Node, ...]
-    outputs: tuple[int, ...]  # spike, new states
-    numbers: int
-    parameters: int
-    text: str = field(init=False, compare=False)
+    # the text alone tells programs apart, nan and -0.0 included
+    nodes: tuple[Node, ...] = field(compare=False)
+    outputs: tuple[int, ...] = field(compare=False)  # spike, new states
+    numbers: int = field(compare=False)
+    parameters: int = field(compare=False)
+    text: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", self._text())
@@ -131,45 +138,42 @@ class Program:
         """A copy of the expressions that may grow."""
         return Graph(self.nodes)
 
-    def inputs(self) -> list[str]:
-        """Names of all inputs, used or not."""
-        return [
-            "x",
-            *(f"v{i}" for i in range(self.states)),
-            *(f"k{i}" for i in range(self.numbers)),
-            *(f"p{i}" for i in range(self.parameters)),
-        ]
+    def has_input(self, name: str) -> bool:
+        """Whether an input of this program is called so."""
+        count = {"v": self.states, "k": self.numbers, "p": self.parameters}.get(name[:1], 0)
+        place = int(name[1:]) if name[1:].isdecimal() else count
+        return name == "x" or (place < count and name[1:] == str(place))
 
     def _text(self) -> str:
         head = json.dumps([list(self.outputs), self.numbers, self.parameters])
-        lines = []
-        for node in self.nodes:
-            if node.op == "literal":
-                # as hexadecimal: exact, and valid for infinities and nan
-                lines.append(f"literal {float(node.value).hex()}")
-            elif node.op == "input":
-                lines.append(f"input {node.value}")
-            else:
-                lines.append(" ".join((node.op, *map(str, node.args))))
-        return "\n".join((head, *lines))
+        return "\n".join((head, *map(_line, self.nodes)))
 
     @classmethod
     def from_text(cls, text: str) -> Program:
         """The program that `text` was made from.
 
         Raises:
-            ValueError: this is not the text of a program.
+            ValueError: this is not the text of a program; names the line.
         """
         head, *lines = text.split("\n")
-        nodes = tuple(_parsed(line, i) for i, line in enumerate(lines))
         try:
             outputs, numbers, parameters = json.loads(head)
-            program = cls(nodes, tuple(outputs), numbers, parameters)
+            program = cls((), tuple(map(int, outputs)), int(numbers), int(parameters))
         except (ValueError, TypeError) as error:
             raise ValueError(f"not the text of a kernel program: {head!r}") from error
-        if not all(0 <= i < len(nodes) for i in program.outputs):
-            raise ValueError(f"kernel program: outputs {program.outputs} of {len(nodes)} nodes")
-        return program
+        if program.text != head or not outputs or min(*outputs, numbers, parameters) < 0:
+            raise ValueError(f"not the text of a kernel program: {head!r}")
+        graph = Graph()
+        for i, line in enumerate(lines):
+            node = _parsed(line, graph)
+            if node.op == "input" and not program.has_input(str(node.value)):
+                raise ValueError(f"kernel program: no such input in line {i + 2}: {line!r}")
+            # a node that is there already would take another number
+            if graph._add(node) != i:
+                raise ValueError(f"kernel program: line {i + 2} repeats a node: {line!r}")
+        if any(i >= len(graph) or graph.nodes[i].is_truth for i in outputs):
+            raise ValueError(f"kernel program: outputs {outputs} are not among its numbers")
+        return cls(tuple(graph), program.outputs, program.numbers, program.parameters)
 
     @classmethod
     def of(cls, graph: Graph, outputs: Sequence[int], numbers: int, parameters: int) -> Program:
@@ -183,14 +187,30 @@ class Program:
         return cls(nodes, tuple(place[i] for i in outputs), numbers, parameters)
 
 
-def _parsed(line: str, position: int) -> Node:
+def _parsed(line: str, graph: Graph) -> Node:
+    """The node in `line`, which follows those of `graph`."""
     op, *args = line.split(" ")
+    node = None
     if op == "input" and len(args) == 1:
-        return Node("input", (), args[0])
-    if op == "literal" and len(args) == 1:
-        return Node("literal", (), float.fromhex(args[0]))
-    if OPERATIONS.get(op) == len(args) and all(a.isdecimal() for a in args):
+        node = Node("input", (), args[0])
+    elif op == "literal" and len(args) == 1:
+        with suppress(ValueError, OverflowError):
+            node = Node("literal", (), float.fromhex(args[0]))
+    elif OPERATIONS.get(op) == len(args) and all(a.isdecimal() for a in args):
         operands = tuple(int(a) for a in args)
-        if all(i < position for i in operands):
-            return Node(op, operands)
-    raise ValueError(f"kernel program: cannot read node {position}: {line!r}")
+        if all(i < len(graph) for i in operands):
+            truths = [graph.nodes[i].is_truth for i in operands]
+            if truths == [place < _TRUTHS.get(op, 0) for place in range(len(operands))]:
+                node = Node(op, operands)
+    if node is None or _line(node) != line:
+        raise ValueError(f"kernel program: cannot read line {len(graph) + 2}: {line!r}")
+    return node
+
+
+def _line(node: Node) -> str:
+    if node.op == "literal":
+        # as hexadecimal: exact, and valid for infinities and nan
+        return f"literal {float(node.value).hex()}"
+    if node.op == "input":
+        return f"input {node.value}"
+    return " ".join((node.op, *map(str, node.args)))

@@ -10,13 +10,15 @@ done to it raises :class:`TraceError`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
 from ..surrogate import SurrogateFunction, heaviside
-from .graph import Graph
+from .graph import OPERATIONS, Graph
 
 __all__ = ["Recorder", "Scalar", "Symbol", "TraceError"]
 
@@ -46,19 +48,17 @@ def _origin(value: float) -> str:
 def _scalar_operator(name: str, sign: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     on_floats = getattr(float, f"__{name}__")
 
+    def combined(a: float, b: float) -> Scalar:
+        origin = f"({_origin(a)}{sign}{_origin(b)})"
+        if len(origin) > 200:  # a number may be combined with itself over and over
+            origin = hashlib.sha256(origin.encode()).hexdigest()
+        return Scalar(on_floats(float(a), float(b)), origin)
+
     def forward(self: Scalar, other: Any) -> Any:
-        if not isinstance(other, int | float):
-            return NotImplemented
-        return Scalar(
-            on_floats(float(self), float(other)), f"({_origin(self)}{sign}{_origin(other)})"
-        )
+        return combined(self, other) if isinstance(other, int | float) else NotImplemented
 
     def reflected(self: Scalar, other: Any) -> Any:
-        if not isinstance(other, int | float):
-            return NotImplemented
-        return Scalar(
-            on_floats(float(other), float(self)), f"({_origin(other)}{sign}{_origin(self)})"
-        )
+        return combined(other, self) if isinstance(other, int | float) else NotImplemented
 
     return forward, reflected
 
@@ -76,6 +76,7 @@ class Recorder:
         self.graph = Graph()
         self.numbers: dict[str, float] = {}  # origin -> value, in order of use
         self.reads: dict[tuple[int, str], tuple[Any, str, Any]] = {}
+        self._surrogates: dict[int, int] = {}  # identity -> order of use
 
     def input(self, name: str) -> Symbol:
         return Symbol(self, self.graph.input(name))
@@ -114,10 +115,17 @@ class Recorder:
             return index
         return self.graph.op("ne", index, self.graph.literal(0.0))
 
-    def apply(self, name: str, args: tuple[Any, ...]) -> Symbol:
+    def apply(self, name: str, *args: Any) -> Any:
         """What the function `name` of the vocabulary returns for `args`."""
+        if not torch.is_grad_enabled():
+            raise TraceError(
+                "it computes under torch.no_grad() or in a torch.autograd.Function; write "
+                "ops.detach, or the function as a surrogate.SurrogateFunction"
+            )
         if name == "fire":
             return self._fire(*args)
+        if len(args) != OPERATIONS[name]:
+            raise TraceError(f"it calls {name} in a form that has no place in a fused kernel")
         if name == "where":
             condition, a, b = args
             operands = (self.truth(condition), self.number(a), self.number(b))
@@ -130,49 +138,73 @@ class Recorder:
     def _fire(self, u: Symbol, surrogate: Any) -> Any:
         if not isinstance(surrogate, SurrogateFunction):
             return surrogate(u)
+        cls = type(surrogate)
+        for name in ("forward", "spiking_function"):
+            owner = next(base for base in cls.__mro__ if name in vars(base))
+            if owner is not SurrogateFunction:
+                raise TraceError(f"its surrogate {cls.__name__} has a {name} of its own")
         self.read(surrogate, "spiking", surrogate.spiking)
         values = surrogate.parameter_values
         self.read(surrogate, "parameter_values", values)
-        cls = type(surrogate)
+        place = self._surrogates.setdefault(id(surrogate), len(self._surrogates))
         scalars = [
-            Scalar(value, f"{cls.__name__}[{i}]") if isinstance(value, float) else value
+            Scalar(value, f"surrogate {place}[{i}]") if isinstance(value, float) else value
             for i, value in enumerate(values)
         ]
-        if not surrogate.spiking:
-            return cls.primitive_function(u, *scalars)
-        spike = heaviside(u) if cls.spike is None else cls.spike(u, *scalars)
-        derivative = cls.derivative(u, *scalars)
+        try:
+            if not surrogate.spiking:
+                return cls.primitive_function(u, *scalars)
+            spike = heaviside(u) if cls.spike is None else cls.spike(u, *scalars)
+            derivative = cls.derivative(u, *scalars)
+        except NotImplementedError as error:
+            raise TraceError(f"its surrogate {cls.__name__}: {error}") from error
         nodes = (self.number(spike), self.number(u), self.number(derivative))
         return Symbol(self, self.graph.op("fire", *nodes))
 
 
 class Symbol:
-    """One number per neuron, known by its node in the graph of a :class:`Recorder`."""
+    """One number per neuron, known by its node in the graph of a :class:`Recorder`.
 
-    __slots__ = ("index", "recorder")
+    What changes a tensor in place gives its symbol another node.
+    """
+
+    __slots__ = ("index", "recorder", "shared")
 
     def __init__(self, recorder: Recorder, index: int) -> None:
         self.recorder = recorder
         self.index = index
+        self.shared = False  # whether, as a tensor, it would share its memory with another
 
     def __sj_op__(self, name: str, args: tuple[Any, ...]) -> Any:
-        return _apply(self.recorder, name, args)
+        return _call(self.recorder, name, args, {})
 
     @classmethod
     def __torch_function__(
         cls, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        symbol = next(arg for arg in (*args, *(kwargs or {}).values()) if isinstance(arg, Symbol))
-        name = getattr(function, "__name__", str(function))
-        args = (*args, *(v for k, v in (kwargs or {}).items() if k not in ("inplace", "out")))
-        return _apply(symbol.recorder, _TORCH_NAMES.get(name.strip("_"), name), args)
+        name, kwargs = getattr(function, "__name__", str(function)), dict(kwargs or {})
+        given = (*args, *kwargs.values())
+        symbol = next((arg for arg in given if isinstance(arg, Symbol)), None)
+        if symbol is None:
+            raise TraceError(f"it calls {name} on several values at once")
+        for value in given:
+            if isinstance(value, Tensor):
+                symbol.recorder.lift(value)  # which says what to do about it
+        return _call(symbol.recorder, name, args, kwargs)
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        if name not in _KNOWN and name not in _TORCH_NAMES:
+        if _known(name) is None:
             raise TraceError(f"it uses Tensor.{name}, which has no place in a fused kernel")
-        return lambda *args: _apply(self.recorder, _TORCH_NAMES.get(name, name), (self, *args))
+        return lambda *args, **kwargs: _call(self.recorder, name, (self, *args), kwargs)
+
+    @property
+    def dtype(self) -> Any:
+        """Stands for the type that the kernel computes in, in a cast to it."""
+        return _OWN_TYPE
+
+    device = dtype
 
     def __bool__(self) -> bool:
         raise TraceError("it branches on a value; write ops.where(condition, a, b) instead")
@@ -183,80 +215,161 @@ class Symbol:
     __int__ = __index__ = __float__
     __hash__ = object.__hash__
 
+    def become(self, other: Any) -> Symbol:
+        """Take the value of `other`, as a tensor does that is changed in place."""
+        if self.shared:
+            raise TraceError("it changes in place what it has also detached")
+        is_truth = self.recorder.graph.nodes[self.index].is_truth
+        self.index = self.recorder.lift(other) if is_truth else self.recorder.number(other)
+        return self
 
-def _clamp(recorder: Recorder, x: Any, low: Any = None, high: Any = None) -> Any:
+
+_OWN_TYPE = object()
+
+
+def _add(recorder: Recorder, a: Any, b: Any) -> Any:
+    both_truths = all(recorder.graph.nodes[recorder.lift(value)].is_truth for value in (a, b))
+    return recorder.apply("or" if both_truths else "add", a, b)
+
+
+def _pow(recorder: Recorder, x: Any, exponent: Any) -> Any:
+    # torch multiplies and divides where it can, and so do kernels, to the same bit
+    if type(exponent) in (int, float) and exponent in (2, 3, -1, -2):
+        power = x if exponent == -1 else x * x * x if exponent == 3 else x * x
+        return 1.0 / power if exponent < 0 else power
+    return recorder.apply("pow", x, exponent)
+
+
+def _clamp(recorder: Recorder, x: Any, min: Any = None, max: Any = None) -> Any:
     # `where` passes nan on, and the gradient at either end, as torch does
     result = x
-    if high is not None:
-        result = recorder.apply("where", (x > high, high, result))
-    if low is not None:
-        result = recorder.apply("where", (x < low, low, result))
+    if min is not None:
+        result = recorder.apply("where", x < min, min, result)
+    if max is not None:
+        result = recorder.apply("where", result > max, max, result)
     return result
 
 
+def _extremum(name: str) -> Callable[..., Any]:
+    def composed(recorder: Recorder, x: Any, other: Any = None) -> Any:
+        if not isinstance(other, Symbol):  # a number would be a dimension
+            raise TraceError(f"it takes the {name} over neurons")
+        return recorder.apply(name, x, other)
+
+    return composed
+
+
 def _relu(recorder: Recorder, x: Any) -> Any:
-    return recorder.apply("where", (x <= 0.0, 0.0, x))
+    return recorder.apply("where", x <= 0.0, 0.0, x)
 
 
-def _cast(recorder: Recorder, x: Any, *dtype: Any) -> Any:
-    return Symbol(recorder, recorder.number(x))
+def _leaky_relu(recorder: Recorder, x: Any, negative_slope: float = 0.01) -> Any:
+    return recorder.apply("where", x > 0.0, x, x * negative_slope)
 
 
+def _detach(recorder: Recorder, x: Any) -> Any:
+    result = recorder.apply("detach", x)
+    result.shared = x.shared = True
+    return result
+
+
+def _cast(recorder: Recorder, x: Symbol, *args: Any, **kwargs: Any) -> Any:
+    """`x` as a number; true and false may take any floating-point type, numbers keep their own."""
+    is_truth = recorder.graph.nodes[x.index].is_truth
+    for target in (*args, *kwargs.values()):
+        if isinstance(target, Symbol) or target is _OWN_TYPE or target == torch.float32:
+            continue
+        if not (is_truth and isinstance(target, torch.dtype) and target.is_floating_point):
+            raise TraceError(f"it casts to {target}; a kernel computes in one type")
+    return Symbol(recorder, recorder.number(x)) if is_truth else x
+
+
+def _constant(value: float) -> Callable[..., Any]:
+    return lambda recorder, x: Symbol(recorder, recorder.graph.literal(value))
+
+
+# what is made of several operations, or takes arguments by name as torch does
 _COMPOSED: dict[str, Callable[..., Any]] = {
+    "add": _add,
+    "pow": _pow,
     "clamp": _clamp,
+    "clamp_min": lambda recorder, x, min: _clamp(recorder, x, min),
+    "clamp_max": lambda recorder, x, max: _clamp(recorder, x, None, max),
+    "max": _extremum("maximum"),
+    "min": _extremum("minimum"),
     "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "softsign": lambda recorder, x: x / (1.0 + abs(x)),
+    "detach": _detach,
     "to": _cast,
+    "type": _cast,
+    "type_as": _cast,
+    "float": _cast,
+    "double": lambda recorder, x: _cast(recorder, x, torch.float64),
+    "bool": lambda recorder, x: Symbol(recorder, recorder.truth(x)),
+    "clone": lambda recorder, x: Symbol(recorder, x.index),
     "square": lambda recorder, x: x * x,
-    "sqrt": lambda recorder, x: recorder.apply("pow", (x, 0.5)),
+    "sqrt": lambda recorder, x: recorder.apply("pow", x, 0.5),
     "reciprocal": lambda recorder, x: 1.0 / x,
-    "rsub": lambda recorder, a, b: recorder.apply("sub", (b, a)),
-    "rdiv": lambda recorder, a, b: recorder.apply("div", (b, a)),
-    "rpow": lambda recorder, a, b: recorder.apply("pow", (b, a)),
-    "heaviside": lambda recorder, x, *_: heaviside(x),
+    "rsub": lambda recorder, a, b: recorder.apply("sub", b, a),
+    "masked_fill": lambda recorder, x, mask, value: recorder.apply("where", mask, value, x),
+    "zeros_like": _constant(0.0),
+    "ones_like": _constant(1.0),
+    "full_like": lambda recorder, x, fill_value: Symbol(recorder, recorder.number(fill_value)),
 }
-_TORCH_NAMES = {
+_OTHER_NAMES = {
     "absolute": "abs", "arctan": "atan", "negative": "neg", "subtract": "sub", "multiply": "mul",
-    "divide": "div", "true_divide": "div", "truediv": "div", "rtruediv": "rdiv", "radd": "add",
-    "rmul": "mul", "clip": "clamp", "clamp_min": "clamp", "less": "lt", "less_equal": "le",
-    "greater": "gt", "greater_equal": "ge", "logical_and": "and", "logical_or": "or",
-    "logical_not": "not", "bitwise_and": "and", "bitwise_or": "or", "bitwise_not": "not",
-    "invert": "not", "rand": "and", "ror": "or", "float": "to", "double": "to", "type_as": "to",
-    "type": "to", "max": "maximum", "min": "minimum",
+    "divide": "div", "true_divide": "div", "clip": "clamp", "less": "lt", "less_equal": "le",
+    "greater": "gt", "greater_equal": "ge", "not_equal": "ne", "logical_and": "and",
+    "logical_or": "or", "logical_not": "not", "bitwise_and": "and", "bitwise_or": "or",
+    "bitwise_not": "not",
 }  # fmt: skip
-_KNOWN = frozenset((
-    "neg", "add", "sub", "mul", "div", "lt", "le", "gt", "ge", "eq", "ne", "not", "and", "or",
-    "exp", "log", "pow", "sin", "cos", "tanh", "sigmoid", "atan", "erf", "abs", "sign", "round",
-    "minimum", "maximum", "where", "detach", "fire", *_COMPOSED,
-))  # fmt: skip
 
 
-def _apply(recorder: Recorder, name: str, args: tuple[Any, ...]) -> Any:
-    if name not in _KNOWN:
+def _known(name: str) -> str | None:
+    """What the torch function or method `name` is called here, if it is known."""
+    name = name.removesuffix("_")
+    name = _OTHER_NAMES.get(name, name)
+    return name if name in _COMPOSED or name in OPERATIONS else None
+
+
+def _call(recorder: Recorder, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The torch function or method `name`; one that ends with `_` changes its first argument."""
+    known = _known(name)
+    if known is None:
         raise TraceError(f"it calls {name}, which has no place in a fused kernel")
-    if name in _COMPOSED:
-        return _COMPOSED[name](recorder, *args)
+    in_place = name.endswith("_") or bool(kwargs.pop("inplace", False))
     try:
-        return recorder.apply(name, args)
-    except ValueError as error:
-        raise TraceError(f"it calls {name} in a form that is not known here: {error}") from None
+        if known in _COMPOSED:
+            result = _COMPOSED[known](recorder, *args, **kwargs)
+        else:
+            result = recorder.apply(known, *args, **kwargs)
+    except TypeError as error:
+        raise TraceError(
+            f"it calls {name} in a form that has no place in a fused kernel: {error}"
+        ) from error
+    return args[0].become(result) if in_place else result
 
 
-def _operator(name: str, *, reflected: bool = False) -> Callable[..., Any]:
+def _operator(name: str, kind: str = "") -> Callable[..., Any]:
     def method(self: Symbol, *others: Any) -> Any:
-        if any(isinstance(other, nn.Module | str) for other in others):
-            return NotImplemented
-        args = (*others, self) if reflected else (self, *others)
-        return self.recorder.apply(name, args)
+        return _call(self.recorder, name, (self, *others), {})
 
-    return method
+    def reflected(self: Symbol, other: Any) -> Any:
+        return _call(self.recorder, name, (other, self), {})
+
+    def in_place(self: Symbol, other: Any) -> Symbol:
+        return self.become(_call(self.recorder, name, (self, other), {}))
+
+    return {"": method, "r": reflected, "i": in_place}[kind]
 
 
 for _python, _name in (
     ("add", "add"), ("sub", "sub"), ("mul", "mul"), ("truediv", "div"), ("pow", "pow"),
     ("and", "and"), ("or", "or"),
 ):  # fmt: skip
-    setattr(Symbol, f"__{_python}__", _operator(_name))
-    setattr(Symbol, f"__r{_python}__", _operator(_name, reflected=True))
+    for _kind in ("", "r", "i"):
+        setattr(Symbol, f"__{_kind}{_python}__", _operator(_name, _kind))
 for _name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "round"):
     setattr(Symbol, f"__{_name}__", _operator(_name))
 Symbol.__invert__ = _operator("not")  # pyright: ignore[reportAttributeAccessIssue]

@@ -8,15 +8,19 @@ results as parameters.
 
 from __future__ import annotations
 
+import copy
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import ops
-from .graph import Graph, Node, Program
+from ..base import MemoryModule
+from ..surrogate import SurrogateFunction
+from .graph import Graph, Program
 from .symbols import Recorder, Scalar, Symbol, TraceError
 
 if TYPE_CHECKING:
@@ -40,7 +44,11 @@ class Trace:
         """Whether everything that the step read has the value it had."""
         for owner, name, value in self.reads:
             now = getattr(owner, name, None)
-            if now is not value and not (type(now) is type(value) and now == value):
+            if value is Tensor:
+                if not isinstance(now, Tensor):
+                    return False
+            # repr finds nan equal to itself
+            elif now is not value and not (_is_plain(now) and repr(now) == repr(value)):
                 return False
         return True
 
@@ -60,17 +68,23 @@ class Trace:
         return [results[index].to(dtype) for index in self.constant]
 
 
+# What torch evaluates, if it is constant in time: all that takes tensors and numbers alike. Other
+# constants (comparisons, choices) stay in the kernel.
 _ON_TENSORS: dict[str, Any] = {
-    "neg": torch.neg, "add": lambda a, b: a + b, "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b, "div": lambda a, b: a / b, "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,
-    "eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "not": torch.logical_not,
-    "and": torch.logical_and, "or": torch.logical_or,
+    "neg": operator.neg, "add": operator.add, "sub": operator.sub, "mul": operator.mul,
+    "div": operator.truediv, "pow": operator.pow,
     **{name: getattr(ops, name) for name in (
-        "exp", "log", "pow", "sin", "cos", "tanh", "sigmoid", "atan", "erf", "abs", "sign",
-        "round", "minimum", "maximum", "where", "detach",
+        "exp", "log", "sin", "cos", "tanh", "sigmoid", "atan", "erf", "abs", "sign", "round",
+        "detach",
     )},
 }  # fmt: skip
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether `value` is a number, a text or the like, or some of them."""
+    if isinstance(value, tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or type(value) in (bool, int, float, complex, str)
 
 
 def state_names(node: BaseNode) -> tuple[str, ...]:
@@ -86,62 +100,104 @@ def trace(node: BaseNode) -> Trace:
     """
     recorder = Recorder()
     names = state_names(node)
-    double = _double(node, recorder, names)
-    before = dict(vars(double))
     try:
-        outputs = _run(double, recorder, names)
+        double = _double(node, recorder, names)
+        before = _present(double)
+        with torch.enable_grad():
+            outputs = _run(double, recorder, names)
         indices = [recorder.number(output) for output in outputs]
+        _check_unchanged(before, _present(double))
     except TraceError as error:
         raise TraceError(f"the step of {type(node).__name__} cannot be fused: {error}") from error
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except Exception as error:  # a step that runs on tensors may do anything on symbols
+        reason = str(error).partition("\n")[0]
         raise TraceError(
-            f"the step of {type(node).__name__} cannot be fused: it raises "
-            f"{type(error).__name__} on symbols: {error}"
+            f"the step of {type(node).__name__} cannot be fused: on symbols it raises "
+            f"{type(error).__name__}: {reason}"
         ) from error
-    for name, value in vars(double).items():
-        if name not in before or before[name] is not value:
-            raise TraceError(
-                f"the step of {type(node).__name__} cannot be fused: it sets the attribute "
-                f"{name!r}, which a kernel would not; make it a state"
-            )
     return _closed(recorder, indices)
+
+
+_FRAME = frozenset(vars(MemoryModule())) - {"training"}  # attributes that no step depends on
 
 
 def _double(node: BaseNode, recorder: Recorder, names: Sequence[str]) -> BaseNode:
     """A copy of `node` whose tensors and numbers are symbols and scalars, and that notes reads."""
     cls = type(node)
+    given: dict[str, Any] = {**node._parameters, **node._buffers, **node._modules}
+    given |= {name: value for name, value in vars(node).items() if name not in _FRAME}
 
     def noting(self: Any, name: str) -> Any:
         value = object.__getattribute__(self, name)
-        if not name.startswith("_") and name in vars(node):
-            recorder.read(node, name, vars(node)[name])
+        original = given.get(name, value)
+        if isinstance(original, Tensor):
+            recorder.read(node, name, Tensor)
+        elif isinstance(original, nn.Module):
+            recorder.read(node, name, original)
+            _note_numbers(recorder, original)
+        elif (name in given or _is_plain(original)) and name not in _FRAME:
+            recorder.read(node, name, original)
         return value
 
     double = object.__new__(type(cls.__name__, (cls,), {"__getattribute__": noting}))
     own = vars(double)
-    for name, value in vars(node).items():
-        own[name] = Scalar(value, name) if type(value) is float else value
-    tensors = {**node._parameters, **node._buffers, **vars(node)}
-    for name, value in tensors.items():
+    own.update({name: copy.copy(vars(node)[name]) for name in _FRAME})
+    own.update(_parameters={}, _buffers={}, _modules={})
+    for name, value in given.items():
         if isinstance(value, Tensor):
             own[name] = recorder.input(f"t:{name}")
-    own["_memories"] = dict(node._memories)
-    for i, name in enumerate(names):
+        elif isinstance(value, list | dict | set):
+            own[name] = copy.copy(value)
+        else:
+            own[name] = Scalar(value, name) if type(value) is float else value
+    for name in names:
         if not isinstance(node._memories[name], int | float | Tensor):
-            raise TraceError(
-                f"the step of {cls.__name__} cannot be fused: its state {name!r} is "
-                f"{node._memories[name]!r}, not a number"
-            )
-        own["_memories"][name] = recorder.input(f"v{i}")
+            raise TraceError(f"its state {name!r} is {node._memories[name]!r}, not a number")
+    own["_memories"] = {name: recorder.input(f"v{i}") for i, name in enumerate(names)}
     return double
+
+
+def _note_numbers(recorder: Recorder, module: nn.Module) -> None:
+    """Note the numbers of an activation or the like, which the program holds as literals."""
+    if not isinstance(module, SurrogateFunction):  # whose numbers are read one by one
+        for part in module.modules():
+            for name, value in vars(part).items():
+                if _is_plain(value):
+                    recorder.read(part, name, value)
+
+
+def _present(double: BaseNode) -> dict[str, tuple[Any, Any]]:
+    """The attributes of `double`, each with what changes if it is changed in place."""
+    return {name: (value, _content(value)) for name, value in vars(double).items()}
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, Symbol):
+        return value.index
+    if isinstance(value, dict):
+        return [id(item) for item in value.values()]
+    return [id(item) for item in value] if isinstance(value, list | set) else None
+
+
+def _check_unchanged(before: dict[str, tuple[Any, Any]], after: dict[str, tuple[Any, Any]]) -> None:
+    for name, (value, content) in after.items():
+        was, had = before.get(name, (None, "absent"))
+        if name != "_memories" and (was is not value or had != content):
+            raise TraceError(
+                f"it changes the attribute {name!r}, which a kernel would not; make it a state"
+            )
 
 
 def _run(double: BaseNode, recorder: Recorder, names: Sequence[str]) -> tuple[Any, ...]:
     x = recorder.input("x")
+    place = x.index
     if double._overrides_hooks:
         spike = double._hooked_step(x)  # pyright: ignore[reportArgumentType]
-        return spike, *(double._memories[name] for name in names)
-    outputs = double.step(x, *(double._memories[name] for name in names))
+        outputs = spike, *(double._memories[name] for name in names)
+    else:
+        outputs = double.step(x, *(double._memories[name] for name in names))
+    if x.index != place:
+        raise TraceError("it changes its input in place")
     if not isinstance(outputs, tuple) or len(outputs) != 1 + len(names):
         raise TraceError(f"it must return a tuple (spike, {', '.join(names)})")
     return outputs
@@ -151,64 +207,47 @@ def _closed(recorder: Recorder, outputs: list[int]) -> Trace:
     """The trace with what is constant in time cut off and numbers in order of use."""
     step = recorder.graph
     constant = _constant(step)
-    reached = step.reached_from(outputs)
     graph = Graph()
     place: dict[int, int] = {}
     parameters: list[int] = []
     numbers: list[float] = []
-    numbered: dict[str, int] = {}
-
-    def placed(index: int) -> int:
-        if index not in place:
-            place[index] = _place(index)
-        return place[index]
-
-    def _place(index: int) -> int:
+    for index in step.reached_from(outputs, until=constant):
         node = step.nodes[index]
+        kind, _, name = str(node.value).partition(":")
         if index in constant:
+            place[index] = graph.input(f"p{len(parameters)}")
             parameters.append(index)
-            return graph.input(f"p{len(parameters) - 1}")
-        if node.op == "input" and str(node.value).startswith("k:"):
-            origin = str(node.value)[2:]
-            if origin not in numbered:
-                numbered[origin] = len(numbers)
-                numbers.append(recorder.numbers[origin])
-            return graph.input(f"k{numbered[origin]}")
-        if node.op == "input":
-            return graph.input(str(node.value))
-        if node.op == "literal":
-            return graph.literal(float(node.value))
-        return graph.op(node.op, *(placed(i) for i in node.args))
-
-    # in order of the step, so that no chain of expressions is too deep for Python
-    for index in reached:
-        if index not in constant and step.nodes[index].op not in ("input", "literal"):
-            placed(index)
-    final = [placed(index) for index in outputs]
+        elif node.op == "input" and kind == "k":
+            place[index] = graph.input(f"k{len(numbers)}")
+            numbers.append(recorder.numbers[name])
+        elif node.op == "input":
+            place[index] = graph.input(kind)
+        elif node.op == "literal":
+            place[index] = graph.literal(float(node.value))
+        else:
+            place[index] = graph.op(node.op, *(place[i] for i in node.args))
     return Trace(
-        program=Program.of(graph, final, len(numbers), len(parameters)),
+        program=Program.of(graph, [place[i] for i in outputs], len(numbers), len(parameters)),
         numbers=tuple(numbers),
         reads=tuple(recorder.reads.values()),
         step=step,
         constant=tuple(parameters),
-        values=dict(recorder.numbers),
+        values=recorder.numbers,
     )
 
 
 def _constant(step: Graph) -> set[int]:
     """Nodes that depend on tensors of the neuron and on nothing that changes in time."""
     constant: set[int] = set()
-    fixed: set[int] = set()  # numbers and literals: constant, but no tensors
+    numbers: set[int] = set()
     for index, node in enumerate(step):
-        if node.op == "input":
-            kind = str(node.value).partition(":")[0]
-            if kind == "t":
-                constant.add(index)
-            elif kind == "k":
-                fixed.add(index)
-        elif node.op == "literal":
-            fixed.add(index)
-        elif node.op != "fire" and not node.is_truth:
-            if all(i in constant or i in fixed for i in node.args):
-                (constant if any(i in constant for i in node.args) else fixed).add(index)
+        kind = str(node.value).partition(":")[0] if node.op == "input" else node.op
+        if kind in ("k", "literal"):
+            numbers.add(index)
+        elif kind == "t" or (
+            node.op in _ON_TENSORS
+            and any(i in constant for i in node.args)
+            and all(i in constant or i in numbers for i in node.args)
+        ):
+            constant.add(index)
     return constant
