@@ -19,7 +19,6 @@ from torch import Tensor
 from . import cpp
 from .interpret import run_by_torch
 from .layout import Rows, Spread
-from .plan import plan
 
 __all__ = ["fused"]
 
@@ -50,8 +49,6 @@ def fused(
     """
     given = [i for i, state in enumerate(states) if state is not None]
     tensors = [x_seq, *(state for state in states if state is not None), *parameters]
-    if not plan(program).has_gradient:
-        tensors = [tensor.detach() for tensor in tensors]
     settings = (repeat, program, list(numbers), list(rest), given, store_v_seq, backend)
     if _is_plain(x_seq):
         outputs = _Fused.apply(settings, *tensors)
@@ -277,3 +274,75 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
         needed = ctx.needs_input_grad[1:]
         return (None, *_gradients(ctx, grad_outputs, needed, _backward))
+
+
+# the operators that torch.compile and torch.export see
+
+fused_forward = torch.library.custom_op(
+    "sj_neurons::fused_forward", _forward, mutates_args=(), device_types=("cpu", "cuda")
+)
+fused_backward = torch.library.custom_op(
+    "sj_neurons::fused_backward", _backward, mutates_args=(), device_types=("cpu", "cuda")
+)
+
+
+@fused_forward.register_fake
+def _(
+    x_seq: Tensor,
+    others: list[Tensor],
+    repeat: int,
+    program: str,
+    numbers: list[float],
+    rest: list[float],
+    given: list[int],
+    store_v_seq: bool,
+    backend: str,
+) -> list[Tensor]:
+    rows, _ = Rows.of(x_seq)
+    sequences = [
+        rows.new_sequence(repeat or x_seq.shape[0], x_seq.dtype, x_seq.device)
+        for _ in range(1 + store_v_seq)
+    ]
+    last = [rows.new_step(_real(x_seq), x_seq.device) for _ in rest]
+    return [sequences[0], *last, *sequences[1:]]
+
+
+@fused_backward.register_fake
+def _(
+    gradients: list[Tensor],
+    present: list[int],
+    needed: list[bool],
+    x_seq: Tensor,
+    others: list[Tensor],
+    repeat: int,
+    program: str,
+    numbers: list[float],
+    rest: list[float],
+    given: list[int],
+    store_v_seq: bool,
+    backend: str,
+) -> list[Tensor]:
+    rows, _ = Rows.of(x_seq)
+    states, parameters = others[: len(given)], others[len(given) :]
+    empty = [
+        rows.new_sequence(x_seq.shape[0], x_seq.dtype, x_seq.device),
+        *(rows.new_step(_real(x_seq), x_seq.device) for _ in states),
+        *(torch.empty_like(p, memory_format=torch.contiguous_format) for p in parameters),
+    ]
+    return [tensor for tensor, wanted in zip(empty, needed, strict=True) if wanted]
+
+
+def _set_up(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    x_seq, others, *settings = inputs
+    _remember(ctx, tuple(settings), (x_seq, *others))
+
+
+def _of_operator(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
+    of_x, of_others, *_ = ctx.needs_input_grad
+    needed = [of_x, *of_others]
+    of_x, *of_others = _gradients(ctx, gradients, needed, fused_backward)
+    # torch takes any empty list for one of tensors, and wants as many gradients
+    return (of_x, of_others, *([] if setting == [] else None for setting in ctx.settings))
+
+
+fused_forward.register_autograd(_of_operator, setup_context=_set_up)

@@ -27,7 +27,7 @@ DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "b
 # Neuron-steps per thread that are worth a thread, and bytes of output past which writing around
 # the caches is faster (a third-level cache holds less, and what reads the output next misses it).
 _WORTH_A_THREAD = 1 << 15
-_STREAM_BYTES = 24 << 20
+_STREAM_BYTES = 16 << 20
 
 Parameter = tuple[Tensor, int, int]  # values, inner, size
 

@@ -18,9 +18,11 @@ from .plan import Plan
 
 __all__ = ["backward_call", "cpp_source", "forward_call", "prelude"]
 
-BLOCK = 2048  # neurons per block, forward
-TILE_BLOCK = 1024  # neurons per block, backward, where the tile allows it
-TILE_NUMBERS = 1 << 16  # numbers per tile: with T steps, blocks shrink to fit
+# Neurons per block. Rows of a few cache lines are too short for the processor to see a stream in
+# them, so each row asks for its continuation in the next block, which arrives while the steps in
+# between run. Longer rows were slower at every T.
+BLOCK = 128
+TILE_NUMBERS = 1 << 17  # numbers per tile, half of a second cache: long sequences shrink the block
 
 _SPELLING = Spelling(
     {
@@ -134,6 +136,7 @@ def _forward(plan: Plan) -> list[str]:
     spike, *states = (names[i] for i in program.outputs)
     step = [
         "const IO* __restrict x_row = (const IO*)x_data + t * x_stride + first;",
+        f"fetch_ahead(x_row + {BLOCK}, length);",
         "IO* const target = (IO*)spikes + t * N + first;",
         "IO* __restrict spike_row = stream ? buffer : target;",
         *_over_neurons(
@@ -180,6 +183,7 @@ def _replay(plan: Plan) -> list[str]:
     width = len(plan.kept)
     step = [
         "const IO* __restrict x_row = (const IO*)x_data + t * x_stride + first;",
+        "fetch_ahead(x_row + block, length);",
         *(f"R* __restrict kept{c} = tile + ({width} * t + {c}) * block;" for c in range(width)),
         *_over_neurons(
             [
@@ -230,6 +234,7 @@ def _reverse(plan: Plan) -> list[str]:
             ),
             "const IO* __restrict gs_row = "
             "gs_data ? (const IO*)gs_data + t * gs_stride + first : zeros;",
+            "fetch_ahead(gs_row + block, length);",
             "if (gv_seq) add_row(gradient0, (const IO*)gv_seq + t * gv_stride + first, length);",
             "IO* const target = (IO*)gx_data + t * gx_stride + first;",
             "R* __restrict gx_row = row_for(target, buffer, stream || !gx_stride);",
@@ -245,12 +250,12 @@ def _backward(plan: Plan) -> list[str]:
     states, parameters = range(program.states), range(program.parameters)
     neurons = [
         "const int length = int(N - first < block ? N - first : block);",
-        *_filled_block(plan, TILE_BLOCK),
-        f"alignas(64) R buffer[{TILE_BLOCK}];",
-        f"alignas(64) R sum[{TILE_BLOCK}] = {{}};",
-        *(f"alignas(64) R gradient{i}[{TILE_BLOCK}];" for i in states),
+        *_filled_block(plan, BLOCK),
+        f"alignas(64) R buffer[{BLOCK}];",
+        f"alignas(64) R sum[{BLOCK}] = {{}};",
+        *(f"alignas(64) R gradient{i}[{BLOCK}];" for i in states),
         *(f"fill_state(gradient{i}, (const R*)gv_last{i}, R(0), first, length);" for i in states),
-        *(f"alignas(64) R share{i}[{TILE_BLOCK}] = {{}};" for i in parameters),
+        *(f"alignas(64) R share{i}[{BLOCK}] = {{}};" for i in parameters),
         *_replay(plan),
         *_reverse(plan),
         "if (!gx_stride && gx_data) put_row((IO*)gx_data + first, sum, length);",
@@ -281,9 +286,9 @@ def _backward(plan: Plan) -> list[str]:
         [
             *_unpacked(backward_call(plan)),
             *_numbers(plan),
-            f"const int64_t block = block_of({TILE_NUMBERS // width} / T, {TILE_BLOCK});",
+            f"const int64_t block = block_of({TILE_NUMBERS // width} / T, {BLOCK});",
             "const int64_t blocks = (N + block - 1) / block;",
-            f"alignas(64) static const IO zeros[{TILE_BLOCK}] = {{}};",
+            f"alignas(64) static const IO zeros[{BLOCK}] = {{}};",
             "#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)",
             *_block("for (int64_t part = 0; part < parts; ++part)", part),
             "if (stream) end_of_streams();",

@@ -13,9 +13,9 @@ from .. import ops
 from .graph import Graph
 from .plan import plan
 
-__all__ = ["evaluate", "run_by_torch"]
+__all__ = ["ON_TENSORS", "evaluate", "run_by_torch"]
 
-_ON_TENSORS: dict[str, Any] = {
+ON_TENSORS: dict[str, Any] = {
     "neg": torch.neg, "add": lambda a, b: a + b, "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b, "div": lambda a, b: a / b, "lt": lambda a, b: a < b,
     "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,
@@ -55,7 +55,7 @@ def evaluate(graph: Graph, outputs: Iterable[int], inputs: Mapping[str, Any]) ->
             spike, u, derivative = (values[i] for i in node.args)
             values[index] = _Spike.apply(u, spike, derivative)
         else:
-            values[index] = _ON_TENSORS[node.op](*(values[i] for i in node.args))
+            values[index] = ON_TENSORS[node.op](*(values[i] for i in node.args))
     return values
 
 

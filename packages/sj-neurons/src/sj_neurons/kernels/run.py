@@ -1,45 +1,63 @@
 """One call of a neuron on a fused backend.
 
-neuron, input  ->  program (traced once), parameters, states   (`run_sequence`)
-               ->  differentiable operator                       (autograd.py)
-               ->  kernels on flat memory                        (cpp.py, cuda.py)
+neuron, input  ->  backend, program, numbers      select.py; traced once, compiled once
+               ->  parameters and states          here, by torch
+               ->  differentiable operator        autograd.py
+               ->  kernels on flat memory         cpp.py, cuda.py
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import operator
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from .autograd import fused
+from .interpret import ON_TENSORS
 from .layout import is_dense
-from .select import trace_of
-from .trace import state_names
+from .select import Call, call_of
 
 if TYPE_CHECKING:
     from ..neuron.base import BaseNode
 
-__all__ = ["run_sequence"]
+__all__ = ["call_for", "run_sequence"]
+
+
+def call_for(node: BaseNode, x: Tensor) -> Call | None:
+    """How `node` runs on inputs like `x`; None if it is torch that runs it.
+
+    Raises:
+        NotImplementedError: the backend of `node` cannot run it on this device or dtype.
+        ImportError: the library behind it is missing.
+    """
+    dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
+    if not torch.compiler.is_compiling():
+        return call_of(node, x.device.type, dtype)
+    # torch.compile takes the trace for a constant; looking at what it depends on is what makes
+    # the compiled code hold for these values only
+    for path, value in node._watched_values():
+        if operator.attrgetter(path)(node) != value:
+            raise RuntimeError(f"{type(node).__name__}.{path} changed while it was compiled")
+    return node._constant_call(x.device.type, dtype)
 
 
 def run_sequence(
-    node: BaseNode, backend: str, x_seq: Tensor, store_v_seq: bool
+    node: BaseNode, call: Call, x_seq: Tensor, store_v_seq: bool
 ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
     """All time steps of `x_seq` `[T, N, *]`: outputs, first state after each step, last states.
 
     The states of `node` are where it starts, and are not changed. Between calls states are kept
     in float32 where the input is in half precision.
     """
-    made = trace_of(node)
     if not x_seq.is_floating_point():
         x_seq = x_seq.to(torch.get_default_dtype())
     real = torch.float64 if x_seq.dtype == torch.float64 else torch.float32
     shape = x_seq.shape[1:]
-    names = state_names(node)
     states: list[Tensor | None] = []
     rest: list[float] = []
-    for name in names:
+    for name in call.states:
         value = node._memories[name]
         if isinstance(value, Tensor):
             states.append(node._fitting_state(value, shape, x_seq, real))
@@ -47,21 +65,37 @@ def run_sequence(
         else:
             states.append(None)
             rest.append(float(value))
-    parameters = made.parameters(node, len(shape), real)
+    parameters = _parameters(node, call, len(shape), real)
+    if not call.has_gradient:
+        x_seq = x_seq.detach()
+        states = [None if state is None else state.detach() for state in states]
+        parameters = [parameter.detach() for parameter in parameters]
     frame = _repeated_frame(x_seq)
-    repeat = 0 if frame is None else x_seq.shape[0]
-    spikes, v_seq, last = fused(
+    outputs, v_seq, last = fused(
         x_seq if frame is None else frame,
-        repeat,
+        0 if frame is None else x_seq.shape[0],
         states,
         parameters,
-        made.program.text,
-        made.numbers,
+        call.program,
+        call.numbers,
         rest,
         store_v_seq,
-        backend,
+        call.backend,
     )
-    return spikes, v_seq, dict(zip(names, last, strict=True))
+    return outputs, v_seq, dict(zip(call.states, last, strict=True))
+
+
+def _parameters(node: BaseNode, call: Call, dim: int, dtype: torch.dtype) -> list[Tensor]:
+    """The program's parameters, each broadcasting to a step `[N, *]` of `dim` dimensions."""
+    results: dict[int, Any] = {}
+    for place, operation, arguments, value in call.constants:
+        if operation in ("literal", "number"):
+            results[place] = value
+        elif operation == "input":
+            results[place] = node.step_tensor(value, dim)
+        else:
+            results[place] = ON_TENSORS[operation](*[results[i] for i in arguments])
+    return [results[place].to(dtype) for place in call.parameters]
 
 
 def _repeated_frame(x_seq: Tensor) -> Tensor | None:
@@ -72,13 +106,11 @@ def _repeated_frame(x_seq: Tensor) -> Tensor | None:
     """
     if torch.compiler.is_compiling() or x_seq.shape[0] == 1 or x_seq.stride(0) != 0:
         return None
-    source = x_seq._base
-    frame = x_seq.shape[1:]
+    source, frame = x_seq._base, x_seq.shape[1:]
     if source is None or source.numel() != frame.numel() or source.dtype != x_seq.dtype:
         return None
     if source.data_ptr() != x_seq.data_ptr():
         return None
     if not (is_dense(source.shape, source.stride()) and is_dense(frame, x_seq.stride()[1:])):
         return None
-    strides = (frame.numel(), *x_seq.stride()[1:])
-    return source.as_strided((1, *frame), strides)
+    return source.as_strided((1, *frame), (frame.numel(), *x_seq.stride()[1:]))

@@ -1,28 +1,43 @@
-"""Which backend runs a call: what the neuron asks for, or the fastest that can."""
+"""Which backend runs a call, and with which program: what the neuron asks for, or the fastest."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch import Tensor
 
+from ..backend import AUTO
 from .compile_cpp import CompilerError
-from .symbols import TraceError
-from .trace import Trace, trace
+from .plan import plan
+from .trace import Trace, state_names, trace
 
 if TYPE_CHECKING:
     from ..neuron.base import BaseNode
 
-__all__ = ["chosen_backend", "require", "trace_of", "why_not"]
+__all__ = ["Call", "call_of", "require", "watched_values", "why_not"]
 
-_PLACES = {"cpp": "CPU", "cupy": "CUDA"}
 _DTYPES = {
     "cpp": (torch.float32, torch.float64, torch.bfloat16),
     "cupy": (torch.float32, torch.float64, torch.bfloat16, torch.float16),
 }
-_failed: set[str] = set()  # why kernels could not be compiled: told once each
+_DEVICES = {"cpp": ("cpu", "meta"), "cupy": ("cuda", "meta")}
+_FUSED_ON = {"cpu": "cpp", "cuda": "cupy"}
+
+_failures: set[str] = set()  # why kernels could not be compiled: told once each
+
+
+class Call(NamedTuple):
+    """All that a fused call needs of the neuron beside its tensors."""
+
+    backend: str
+    program: str
+    numbers: tuple[float, ...]
+    has_gradient: bool
+    states: tuple[str, ...]
+    # what torch evaluates before the kernel: (place, operation, arguments, value), in order
+    constants: tuple[tuple[int, str, tuple[int, ...], Any], ...]
+    parameters: tuple[int, ...]  # places of the program's parameters among them
 
 
 def why_not(backend: str) -> str | None:
@@ -32,9 +47,9 @@ def why_not(backend: str) -> str | None:
 
         return cuda.why_unavailable()
     if backend == "cpp":
-        from .cpp import why_unavailable
+        from . import cpp
 
-        return why_unavailable()
+        return cpp.why_unavailable()
     return None
 
 
@@ -50,56 +65,75 @@ def require(backend: str) -> None:
         raise ImportError(f"backend {backend!r} cannot run here: {reason}")
 
 
-def trace_of(node: BaseNode) -> Trace:
-    """The trace of `node`, made anew if anything that its step reads has changed.
+def call_of(node: BaseNode, device: str, dtype: torch.dtype) -> Call | None:
+    """How `node` runs on inputs of this kind; None if it is torch that runs it.
+
+    Args:
+        node: the neuron; what it asks for is in `node.backend`.
+        device: type of the device, such as `'cpu'`.
+        dtype: of the input.
 
     Raises:
-        TraceError: the step cannot be fused.
-    """
-    kept = node.__dict__.get("_trace")
-    if kept is None or not kept.still_holds():
-        kept = node.__dict__["_trace"] = trace(node)
-    return kept
-
-
-def chosen_backend(node: BaseNode, x: Tensor) -> str:
-    """The backend that runs `node` on `x`.
-
-    Raises:
-        NotImplementedError: the node asks for one that cannot run it on this device or dtype.
-        ImportError: the library behind it is missing.
+        NotImplementedError: the backend asked for cannot run it on this device or dtype.
+        ImportError: the library behind the backend is missing.
     """
     asked = node.backend
-    dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
-    if asked == "auto":
-        backend = "cupy" if x.is_cuda else "cpp"
-        fits = x.is_cuda or x.device.type == "cpu"
-        if not fits or dtype not in _DTYPES[backend] or _untold(backend):
-            return "torch"
-        try:
-            program = trace_of(node).program.text
-        except TraceError:
-            return "torch"
-        return "torch" if backend == "cpp" and not _compiled(program, dtype) else backend
+    kept: dict[Any, tuple[Trace, Call | None]] = node.__dict__.setdefault("_calls", {})
+    found = kept.get((asked, device, dtype))
+    if found is not None and found[0].still_holds():
+        return found[1]
+    backend = _FUSED_ON.get(device, "") if asked == AUTO else asked
+    try:
+        _check(node, backend, device, dtype)
+        made = trace(node)
+    except (NotImplementedError, ImportError):
+        if asked == AUTO:
+            return None
+        raise
+    call = _call(node, backend, made)
+    if backend == "cpp" and device == "cpu" and not _compiled(call.program, dtype):
+        call = None
+    kept[asked, device, dtype] = (made, call)
+    return call
+
+
+def _check(node: BaseNode, backend: str, device: str, dtype: torch.dtype) -> None:
     owner = type(node).__name__
-    place = "CUDA" if x.is_cuda else "CPU" if x.device.type in ("cpu", "meta") else x.device.type
-    if place != _PLACES[asked] and x.device.type != "meta":
+    if device not in _DEVICES.get(backend, ()):
+        fitting = "CUDA" if backend == "cupy" else "CPU"
         raise NotImplementedError(
-            f"{owner}: backend {asked!r} runs on {_PLACES[asked]} tensors, got one on {x.device}; "
+            f"{owner}: backend {backend!r} runs on {fitting} tensors, got one on {device!r}; "
             "move it, or set backend 'auto' or 'torch'"
         )
-    if dtype not in _DTYPES[asked]:
+    if dtype not in _DTYPES[backend]:
         raise NotImplementedError(
-            f"{owner}: backend {asked!r} does not run {dtype}; set backend 'torch'"
+            f"{owner}: backend {backend!r} does not run {dtype}; set backend 'torch'"
         )
-    if asked == "cupy":
-        require(asked)
-        return asked
-    return asked if _compiled(trace_of(node).program.text, dtype) else "torch"
+    if device != "meta":
+        require(backend)
 
 
-def _untold(backend: str) -> bool:
-    return why_not(backend) is not None
+def _call(node: BaseNode, backend: str, made: Trace) -> Call:
+    constants = []
+    for index in made.step.reached_from(made.constant):
+        operation = made.step.nodes[index]
+        value: Any = operation.value
+        if operation.op == "input":
+            kind, _, name = str(operation.value).partition(":")
+            if kind == "k":
+                constants.append((index, "number", (), made.values[name]))
+                continue
+            value = name
+        constants.append((index, operation.op, operation.args, value))
+    return Call(
+        backend,
+        made.program.text,
+        made.numbers,
+        plan(made.program.text).has_gradient,
+        state_names(node),
+        tuple(constants),
+        made.constant,
+    )
 
 
 def _compiled(program: str, dtype: torch.dtype) -> bool:
@@ -110,11 +144,27 @@ def _compiled(program: str, dtype: torch.dtype) -> bool:
         cpp.prepare([(program, cpp.DTYPES[dtype])])
     except CompilerError as error:
         reason = str(error)
-        if reason not in _failed:
-            _failed.add(reason)
+        if reason not in _failures:
+            _failures.add(reason)
             warnings.warn(
                 f"backend 'cpp' runs on 'torch' where its kernels cannot be compiled: {reason}",
                 stacklevel=2,
             )
         return False
     return True
+
+
+def watched_values(node: BaseNode) -> tuple[tuple[str, Any], ...]:
+    """The plain values that the step of `node` reads, by dotted names from the neuron on.
+
+    Raises:
+        TraceError: the step cannot be fused.
+    """
+    paths = {module: f"{path}." if path else "" for path, module in node.named_modules()}
+    found = ((paths.get(owner), name, value) for owner, name, value in trace(node).reads)
+    plain = (bool, int, float, str, tuple, type(None))
+    return tuple(
+        (f"{path}{name}", value)
+        for path, name, value in found
+        if path is not None and type(value) in plain
+    )

@@ -161,29 +161,43 @@ class BaseNode(MemoryModule):
             from ..kernels import select
 
             select.require(name)
-            select.trace_of(self)
+            select.watched_values(self)
         return name
 
-    def _fused_backend(self, x: Tensor) -> str | None:
-        """The backend that runs this call, if it is not torch."""
+    def _fused(self, x_seq: Tensor) -> tuple[Tensor, Tensor | None] | None:
+        """Outputs and potentials `[T, N, *]` by the fused backend, or None if torch is to run."""
         if self._backend == "torch":
             return None
-        from ..kernels import select
+        from ..kernels import run  # most programs never need it
 
-        chosen = select.chosen_backend(self, x)
-        return None if chosen == "torch" else chosen
-
-    def _fused_steps(self, backend: str, x_seq: Tensor) -> tuple[Tensor, Tensor | None]:
-        from ..kernels.run import run_sequence
-
-        outputs, v_seq, last = run_sequence(self, backend, x_seq, self.store_v_seq)
+        call = run.call_for(self, x_seq)
+        if call is None:
+            return None
+        outputs, v_seq, last = run.run_sequence(self, call, x_seq, self.store_v_seq)
         self._memories.update(last)
         return outputs, v_seq
 
+    @torch.compiler.assume_constant_result
+    def _watched_values(self) -> tuple[tuple[str, Any], ...]:
+        from ..kernels import select
+
+        return select.watched_values(self)
+
+    @torch.compiler.assume_constant_result
+    def _constant_call(self, device: str, dtype: torch.dtype) -> Any:
+        from ..kernels import select
+
+        return select.call_of(self, device, dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        state.pop("_calls", None)  # made anew when needed
+        return state
+
     def single_step_forward(self, x: Tensor) -> Tensor:
-        backend = self._fused_backend(x)
-        if backend is not None:
-            return self._fused_steps(backend, x.unsqueeze(0))[0].squeeze(0)
+        fused = self._fused(x.unsqueeze(0))
+        if fused is not None:
+            return fused[0].squeeze(0)
         states = self._fitting_states(x.shape, x)
         if self._overrides_hooks:
             self._store(states)
@@ -198,12 +212,11 @@ class BaseNode(MemoryModule):
                 f"{type(self).__name__}: expected a sequence [T, N, *] with T > 0, "
                 f"got shape {tuple(x_seq.shape)}"
             )
-        backend = self._fused_backend(x_seq)
-        if backend is not None:
-            outputs, v_seq = self._fused_steps(backend, x_seq)
+        fused = self._fused(x_seq)
+        if fused is not None:
             if self.store_v_seq:
-                self.v_seq = v_seq
-            return outputs
+                self.v_seq = fused[1]
+            return fused[0]
         states = self._fitting_states(x_seq.shape[1:], x_seq)
         spikes, potentials = [], []
         if self._overrides_hooks:
