@@ -255,8 +255,8 @@ def _as_torch(graph: Graph, node: Node, names: Mapping[int, str]) -> str | None:
             return f"{a} * r{str(right.value)[1:]}"
         return None
     powers = {
-        -2.0: "R(1) / ({0} * {0})", -1.0: "R(1) / {0}", 0.5: "sj::square_root({0})", 1.0: "{0}",
-        2.0: "{0} * {0}", 3.0: "{0} * {0} * {0}",
+        -2.0: "R(1) / ({0} * {0})", -1.0: "R(1) / {0}", -0.5: "R(1) / sj::square_root({0})",
+        0.5: "sj::square_root({0})", 1.0: "{0}", 2.0: "{0} * {0}", 3.0: "{0} * {0} * {0}",
     }  # fmt: skip
     text = powers.get(_constant(graph, node.args[1]) or 0.0)
     return None if text is None else text.format(a)
