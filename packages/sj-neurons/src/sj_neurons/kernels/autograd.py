@@ -150,7 +150,7 @@ def _backward(
         grad_first[i] = rows.new_step(real, x.device) if wanted else None
     spreads = _spreads(others, given, rows)
     sums = [
-        _new_sums(spread, rows, x.device) if wanted else None
+        _new_sums(spread, rows, x.device, backend) if wanted else None
         for spread, wanted in zip(spreads, of_parameters, strict=True)
     ]
     _launcher(backend).backward(
@@ -203,8 +203,8 @@ def _spreads(others: Sequence[Tensor], given: Sequence[int], rows: Rows) -> list
     return [Spread.over(parameter, rows) for parameter in others[len(given) :]]
 
 
-def _new_sums(spread: Spread, rows: Rows, device: torch.device) -> Tensor:
-    parts = 1 if spread.size == rows.neurons else cpp.parts_of(rows.neurons)
+def _new_sums(spread: Spread, rows: Rows, device: torch.device, backend: str) -> Tensor:
+    parts = 1 if spread.size == rows.neurons else _launcher(backend).parts_of(rows.neurons)
     return torch.zeros(parts, spread.size, dtype=torch.float64, device=device)
 
 

@@ -94,7 +94,7 @@ class BaseNode(MemoryModule):
             self.register_memory(name, at_rest)
         self.step_mode = step_mode
         # what the subclass's constructor sets comes later, so the step cannot be traced yet
-        self._backend = super().checked_backend(backend)
+        self._backend = self._available_backend(backend)
 
     # the pure step
 
@@ -156,12 +156,19 @@ class BaseNode(MemoryModule):
             NotImplementedError: the step cannot be fused; says why.
             ImportError: the library behind the backend is missing.
         """
-        name = super().checked_backend(name)
+        name = self._available_backend(name)
         if name in ("cpp", "cupy"):
             from ..kernels import select
 
-            select.require(name)
             select.watched_values(self)
+        return name
+
+    def _available_backend(self, name: str | None) -> str:
+        name = super().checked_backend(name)
+        if name == "cupy":
+            from ..kernels import select
+
+            select.require(name)
         return name
 
     def _fused(self, x_seq: Tensor) -> tuple[Tensor, Tensor | None] | None:
