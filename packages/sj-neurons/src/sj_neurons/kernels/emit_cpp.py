@@ -22,7 +22,9 @@ __all__ = ["backward_call", "cpp_source", "forward_call", "prelude"]
 # them, so each row asks for its continuation in the next block, which arrives while the steps in
 # between run. Longer rows were slower at every T.
 BLOCK = 128
-TILE_NUMBERS = 1 << 17  # numbers per tile, half of a second cache: long sequences shrink the block
+# Numbers per tile, backward; a sequence too long for it shrinks the block. A tile past the second
+# cache costs less than rows of a line or two.
+TILE_NUMBERS = 1 << 22
 
 _SPELLING = Spelling(
     {
