@@ -75,14 +75,15 @@ def _div(b: _Builder, g: int, y: int, args: tuple[int, ...]) -> tuple[int, ...]:
 
 def _pow(b: _Builder, g: int, y: int, args: tuple[int, ...]) -> tuple[int | None, ...]:
     base, exponent = args
+    node, zero = b.graph.nodes[exponent], b.number(0.0)
+    if node.op == "literal":
+        n = float(node.value)
+        slope = b.op("mul", exponent, b.op("pow", base, b.number(n - 1.0)))
+        return (None if n == 0.0 else b.op("mul", g, slope)), None
     reduced = b.op("sub", exponent, b.number(1.0))
     slope = b.op("mul", exponent, b.op("pow", base, reduced))
-    is_zero = b.op("eq", exponent, b.number(0.0))
-    to_base = b.op("mul", g, b.choose(is_zero, None, slope))
-    if b.graph.nodes[exponent].op == "literal":
-        return to_base, None
+    to_base = b.op("mul", g, b.choose(b.op("eq", exponent, zero), None, slope))
     to_exponent = b.op("mul", g, b.op("mul", y, b.op("log", base)))
-    zero = b.number(0.0)
     stays_zero = b.op("and", b.op("eq", base, zero), b.op("ge", exponent, zero))
     return to_base, b.choose(stays_zero, None, to_exponent)
 

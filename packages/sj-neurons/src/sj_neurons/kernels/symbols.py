@@ -233,10 +233,9 @@ def _add(recorder: Recorder, a: Any, b: Any) -> Any:
 
 
 def _pow(recorder: Recorder, x: Any, exponent: Any) -> Any:
-    # torch multiplies and divides where it can, and so do kernels, to the same bit
-    if type(exponent) in (int, float) and exponent in (2, 3, -1, -2):
-        power = x if exponent == -1 else x * x * x if exponent == 3 else x * x
-        return 1.0 / power if exponent < 0 else power
+    # torch multiplies where it can, and so do kernels, to the same bit
+    if type(exponent) in (int, float) and exponent in (2, 3):
+        return x * x if exponent == 2 else x * x * x
     return recorder.apply("pow", x, exponent)
 
 
