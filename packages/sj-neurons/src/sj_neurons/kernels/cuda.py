@@ -39,8 +39,9 @@ _WIDE = 1 << 20  # neurons from which on several per thread still fill a GPU
 _MANY_BLOCKS = 256  # about two for each multiprocessor of a large GPU
 _SMALLEST_BLOCK = 32
 _MOST_STEPS = 32  # in registers
-_TILE = 64  # numbers of a thread's tile in registers
-_TILE_OF_WIDE = 32  # the same where 32 bits or more of each row could be had by a narrower one
+_TILE = 64  # numbers that a thread keeps of all steps, in registers
+_NUMBERS = 64  # all that a thread of several neurons holds,
+_NUMBERS_NARROW = 80  # where one of fewer neurons would read less than 32 bits at a time
 
 Parameter = tuple[Tensor, int, int]  # values, inner, size
 
@@ -158,11 +159,13 @@ def parts_of(N: int) -> int:
 
 def backward_form(made: Plan, T: int, itemsize: int, widest: int) -> Form:
     """The kernel that suits T steps, with at most `widest` neurons per thread."""
-    numbers = max(1, len(made.kept) + made.reads_input_again) * T
-    if T > _MOST_STEPS or numbers > _TILE:
+    tile = max(1, len(made.kept) + made.reads_input_again) * T
+    if T > _MOST_STEPS or tile > _TILE:
         return Form("backward")
+    # beside the tile: states, parameters, the gradients of both, and that of the input
+    numbers = tile + 2 * (made.program.states + made.program.parameters) + 1
     width = widest
-    while width > 1 and numbers * width > (_TILE if width * itemsize <= 4 else _TILE_OF_WIDE):
+    while width > 1 and numbers * width > (_NUMBERS_NARROW if width * itemsize <= 4 else _NUMBERS):
         width //= 2
     return Form("backward", width, T)
 
