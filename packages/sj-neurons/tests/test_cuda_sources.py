@@ -62,7 +62,7 @@ def test_every_neuron_with_this_backend_is_compiled(tool: Any) -> None:
     listed = {name.partition("-")[0] for name in tool.NEURONS}
     for name in neuron.__all__:
         cls = getattr(neuron, name)
-        if not isinstance(cls, type) or name in listed:
+        if not isinstance(cls, type) or "Base" in name or name in listed:
             continue
         try:
             backends = cls().supported_backends
