@@ -4,8 +4,10 @@ Each direction is a custom operator, `sj_neurons::fused_forward` and `sj_neurons
 so that `torch.compile` and `torch.export` see one node and no graph break. Called eagerly the same
 functions run under a plain autograd function, which costs a fraction of the dispatch.
 
-Both directions keep the input, the initial states and the parameters, nothing else. A gradient of a
-gradient is taken through `reference`, the program evaluated by torch.
+Both directions keep the input, the initial states and the parameters, nothing else. Gradients of
+gradients, and batches of gradients (`is_grads_batched`), are taken through :mod:`.interpret`, the
+program evaluated by torch. The transforms of `torch.func` and forward-mode derivatives are refused
+with an error; backend `'torch'` knows the former, and `'auto'` falls back to it.
 """
 
 from __future__ import annotations
@@ -226,12 +228,18 @@ def _gradients(
     x_seq, *others = ctx.saved_tensors
     present = [i for i, gradient in enumerate(gradients) if gradient is not None]
     given = [gradients[i] for i in present]
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() or any(map(_is_batch, given)):
         found = _gradients_by_torch(ctx.saved_tensors, ctx.settings, present, given, needed)
     else:
         found = backward(given, present, list(needed), x_seq, others, *ctx.settings)
     rest = iter(found)
     return [next(rest) if wanted else None for wanted in needed]
+
+
+def _is_batch(gradient: Tensor | None) -> bool:
+    """Whether several gradients at once stand here as one (`is_grads_batched`, `torch.vmap`)."""
+    functorch = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
+    return functorch.is_legacy_batchedtensor(gradient) or functorch.is_batchedtensor(gradient)
 
 
 def _gradients_by_torch(
@@ -241,20 +249,35 @@ def _gradients_by_torch(
     gradients: Sequence[Any],
     needed: Sequence[bool],
 ) -> list[Tensor]:
-    """The same gradients with a graph of their own, for `create_graph=True`."""
+    """The same gradients by operations of torch, with a graph of their own if one is recorded."""
     repeat, program, numbers, rest, given, _, _ = settings
-    x_seq, *others = tensors
-    states: list[Tensor | None] = [None] * len(rest)
-    for i, state in zip(given, others, strict=False):
-        states[i] = state
-    spikes, last, v_seq = run_by_torch(
-        program, x_seq, repeat or x_seq.shape[0], states, others[len(given) :], numbers, rest
-    )
+    create_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # aliases, as one tensor may take two places
+        tensors = [tensor.view_as(tensor) for tensor in tensors]
+        x_seq, *others = tensors
+        states: list[Tensor | None] = [None] * len(rest)
+        for i, state in zip(given, others, strict=False):
+            states[i] = state
+        spikes, last, v_seq = run_by_torch(
+            program, x_seq, repeat or x_seq.shape[0], states, others[len(given) :], numbers, rest
+        )
     outputs = [spikes, *last, v_seq]
+    pairs = [
+        (outputs[i], gradient)
+        for i, gradient in zip(present, gradients, strict=True)
+        if outputs[i].requires_grad
+    ]
     wanted = [tensor for tensor, want in zip(tensors, needed, strict=True) if want]
-    found = torch.autograd.grad(
-        [outputs[i] for i in present], wanted, gradients, create_graph=True, allow_unused=True
-    )
+    found: Sequence[Tensor | None] = [None] * len(wanted)
+    if pairs:
+        found = torch.autograd.grad(
+            [output for output, _ in pairs],
+            wanted,
+            [gradient for _, gradient in pairs],
+            create_graph=create_graph,
+            allow_unused=True,
+        )
     return [
         torch.zeros_like(tensor) if gradient is None else gradient
         for tensor, gradient in zip(wanted, found, strict=True)
@@ -274,6 +297,10 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
         needed = ctx.needs_input_grad[1:]
         return (None, *_gradients(ctx, grad_outputs, needed, _backward))
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        raise NotImplementedError("neurons have no derivative in forward mode, on any backend")
 
 
 # the operators that torch.compile and torch.export see

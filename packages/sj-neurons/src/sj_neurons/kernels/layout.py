@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Rows", "Spread", "is_dense"]
+__all__ = ["Rows", "Spread", "broadcasts", "is_dense"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,12 @@ def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
     return True
 
 
+def broadcasts(shape: Sequence[int], to: Sequence[int]) -> bool:
+    """Whether a tensor of `shape` broadcasts to exactly the shape `to`."""
+    sizes = zip(reversed(shape), reversed(to), strict=False)
+    return len(shape) <= len(to) and all(own in (1, size) for own, size in sizes)
+
+
 @dataclass(frozen=True)
 class Spread:
     """A parameter over the neurons of a step: neuron n takes `values[(n // inner) % size]`."""
@@ -99,19 +105,9 @@ class Spread:
 
     @classmethod
     def over(cls, parameter: Tensor, rows: Rows) -> Spread:
-        """How `parameter` meets each step of `rows` by broadcasting.
-
-        Raises:
-            ValueError: it does not broadcast to a step.
-        """
+        """How `parameter` meets each step of `rows`, to which it broadcasts."""
         shape = tuple(parameter.shape)
-        missing = len(rows.shape) - len(shape)
-        aligned = (1,) * missing + shape
-        fits = all(own in (1, size) for own, size in zip(aligned, rows.shape, strict=False))
-        if missing < 0 or not fits:
-            raise ValueError(
-                f"a parameter of shape {shape} does not broadcast to a step {rows.shape}"
-            )
+        aligned = (1,) * (len(rows.shape) - len(shape)) + shape
         if parameter.numel() == 1:
             return cls(parameter.reshape(1), rows.neurons, 1, (), shape)
         in_memory = sorted(

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..backend import AUTO
 from .autograd import fused
 from .interpret import ON_TENSORS
-from .layout import is_dense
+from .layout import broadcasts, is_dense
 from .select import Call, call_of
 
 if TYPE_CHECKING:
@@ -29,11 +30,20 @@ def call_for(node: BaseNode, x: Tensor) -> Call | None:
     """How `node` runs on inputs like `x`; None if it is torch that runs it.
 
     Raises:
-        NotImplementedError: the backend of `node` cannot run it on this device or dtype.
+        NotImplementedError: the backend of `node` cannot run it on this device or dtype, or under
+            the transforms of `torch.func`.
         ImportError: the library behind it is missing.
     """
-    dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
+    is_counted = not (x.is_floating_point() or x.is_complex())
+    dtype = torch.get_default_dtype() if is_counted else x.dtype
     if not torch.compiler.is_compiling():
+        if torch._C._are_functorch_transforms_active():
+            if node.backend == AUTO:
+                return None
+            raise NotImplementedError(
+                f"{type(node).__name__}: backend {node.backend!r} does not run under torch.func "
+                "(grad, vmap, jvp, ...); set backend 'auto' or 'torch'"
+            )
         return call_of(node, x.device.type, dtype)
     # torch.compile takes the trace for a constant; looking at what it depends on is what makes
     # the compiled code hold for these values only
@@ -51,6 +61,8 @@ def run_sequence(
     The states of `node` are where it starts, and are not changed. Between calls states are kept
     in float32 where the input is in half precision.
     """
+    if x_seq.dim() < 2:
+        node._fitting_state(0.0, x_seq.shape[1:], x_seq)  # raises
     if not x_seq.is_floating_point():
         x_seq = x_seq.to(torch.get_default_dtype())
     real = torch.float64 if x_seq.dtype == torch.float64 else torch.float32
@@ -60,12 +72,12 @@ def run_sequence(
     for name in call.states:
         value = node._memories[name]
         if isinstance(value, Tensor):
-            states.append(node._fitting_state(value, shape, x_seq, real))
+            states.append(_recordable(node._fitting_state(value, shape, x_seq, real)))
             rest.append(0.0)
         else:
             states.append(None)
             rest.append(float(value))
-    parameters = _parameters(node, call, len(shape), real)
+    parameters = _parameters(node, call, shape, real)
     if not call.has_gradient:
         x_seq = x_seq.detach()
         states = [None if state is None else state.detach() for state in states]
@@ -85,17 +97,35 @@ def run_sequence(
     return outputs, v_seq, dict(zip(call.states, last, strict=True))
 
 
-def _parameters(node: BaseNode, call: Call, dim: int, dtype: torch.dtype) -> list[Tensor]:
-    """The program's parameters, each broadcasting to a step `[N, *]` of `dim` dimensions."""
+def _recordable(state: Tensor) -> Tensor:
+    """`state`, or its copy if it was left by a call in inference mode and this one is in none."""
+    if torch.compiler.is_compiling() or torch.is_inference_mode_enabled():
+        return state
+    return state.clone() if state.is_inference() else state
+
+
+def _parameters(node: BaseNode, call: Call, shape: torch.Size, dtype: torch.dtype) -> list[Tensor]:
+    """The program's parameters, each broadcasting to a step `[N, *]` of this shape.
+
+    Raises:
+        ValueError: a tensor of the neuron does not broadcast.
+    """
     results: dict[int, Any] = {}
     for place, operation, arguments, value in call.constants:
         if operation in ("literal", "number"):
             results[place] = value
         elif operation == "input":
-            results[place] = node.step_tensor(value, dim)
+            results[place] = node.step_tensor(value, len(shape))
         else:
             results[place] = ON_TENSORS[operation](*[results[i] for i in arguments])
-    return [results[place].to(dtype) for place in call.parameters]
+    parameters = [results[place].to(dtype) for place in call.parameters]
+    for parameter in parameters:
+        if not broadcasts(parameter.shape, shape):
+            raise ValueError(
+                f"{type(node).__name__}: a tensor of shape {tuple(parameter.shape)} among its "
+                f"attributes does not broadcast to a step {tuple(shape)} of the input"
+            )
+    return parameters
 
 
 def _repeated_frame(x_seq: Tensor) -> Tensor | None:
@@ -109,8 +139,17 @@ def _repeated_frame(x_seq: Tensor) -> Tensor | None:
     source, frame = x_seq._base, x_seq.shape[1:]
     if source is None or source.numel() != frame.numel() or source.dtype != x_seq.dtype:
         return None
-    if source.data_ptr() != x_seq.data_ptr():
+    if source.data_ptr() != x_seq.data_ptr() or not _is_expansion(x_seq, source):
         return None
     if not (is_dense(source.shape, source.stride()) and is_dense(frame, x_seq.stride()[1:])):
         return None
     return source.as_strided((1, *frame), (frame.numel(), *x_seq.stride()[1:]))
+
+
+def _is_expansion(x_seq: Tensor, source: Tensor) -> bool:
+    """Whether all of the gradient of `x_seq` goes to `source`, and nowhere else."""
+    if not x_seq.requires_grad:
+        return not source.requires_grad
+    made_by = x_seq.grad_fn  # None: `x_seq` is a leaf of its own
+    watched = x_seq.retains_grad or x_seq._backward_hooks
+    return made_by is not None and made_by.name() == "ExpandBackward0" and not watched

@@ -79,6 +79,11 @@ class ActivationAwareIFNode(BaseNode):
         return v + x
 
     def step_tensor(self, name: str, dim: int) -> Tensor:
+        if not -dim <= self.channel_dim < dim:
+            raise ValueError(
+                f"{type(self).__name__}: the input has no dimension {self.channel_dim} for the "
+                f"channels of {name}; it has {dim} per step"
+            )
         shape = [1] * dim
         shape[self.channel_dim] = -1
         return getattr(self, name).view(shape)

@@ -171,16 +171,14 @@ class BaseNode(MemoryModule):
             select.require(name)
         return name
 
-    def _fused(self, x_seq: Tensor) -> tuple[Tensor, Tensor | None] | None:
+    def _fused(self, x_seq: Tensor, store_v_seq: bool) -> tuple[Tensor, Tensor | None] | None:
         """Outputs and potentials `[T, N, *]` by the fused backend, or None if torch is to run."""
-        if self._backend == "torch":
-            return None
         from ..kernels import run  # most programs never need it
 
         call = run.call_for(self, x_seq)
         if call is None:
             return None
-        outputs, v_seq, last = run.run_sequence(self, call, x_seq, self.store_v_seq)
+        outputs, v_seq, last = run.run_sequence(self, call, x_seq, store_v_seq)
         self._memories.update(last)
         return outputs, v_seq
 
@@ -202,9 +200,10 @@ class BaseNode(MemoryModule):
         return state
 
     def single_step_forward(self, x: Tensor) -> Tensor:
-        fused = self._fused(x.unsqueeze(0))
-        if fused is not None:
-            return fused[0].squeeze(0)
+        if self._backend != "torch":
+            fused = self._fused(x.unsqueeze(0), store_v_seq=False)
+            if fused is not None:
+                return fused[0].squeeze(0)
         states = self._fitting_states(x.shape, x)
         if self._overrides_hooks:
             self._store(states)
@@ -219,11 +218,12 @@ class BaseNode(MemoryModule):
                 f"{type(self).__name__}: expected a sequence [T, N, *] with T > 0, "
                 f"got shape {tuple(x_seq.shape)}"
             )
-        fused = self._fused(x_seq)
-        if fused is not None:
-            if self.store_v_seq:
-                self.v_seq = fused[1]
-            return fused[0]
+        if self._backend != "torch":
+            fused = self._fused(x_seq, self.store_v_seq)
+            if fused is not None:
+                if self.store_v_seq:
+                    self.v_seq = fused[1]
+                return fused[0]
         states = self._fitting_states(x_seq.shape[1:], x_seq)
         spikes, potentials = [], []
         if self._overrides_hooks:
