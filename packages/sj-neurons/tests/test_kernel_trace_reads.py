@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -56,11 +57,17 @@ def test_a_trace_notices_what_its_step_reads():
         def __init__(self):
             super().__init__(surrogate_function=surrogate.ATan())
             self._offset = 0.1
+            self.gains = [0.5, 0.7]
+            self.settings = SimpleNamespace(gain=0.5)
 
         def charge(self, x, v):
             if self.training:
                 x = x * self.rate
-            return super().charge(x * self._gain + self._offset, v)
+            return (
+                super().charge(x * self._gain + self._offset, v)
+                * self.gains[1]
+                * self.settings.gain
+            )
 
     def replace_surrogate(node):
         node.surrogate_function = surrogate.Sigmoid()
@@ -73,6 +80,8 @@ def test_a_trace_notices_what_its_step_reads():
         "class attribute": lambda node: setattr(node, "rate", 0.7),
         "private class attribute": lambda node: setattr(node, "_gain", 3.0),
         "private attribute": lambda node: setattr(node, "_offset", 0.2),
+        "item of a list": lambda node: node.gains.append(0.9),
+        "field of an object": lambda node: setattr(node.settings, "gain", 0.4),
         "mode": lambda node: node.eval(),
         "reset": lambda node: setattr(node, "v_reset", None),
         "kind": lambda node: setattr(node, "v_threshold", torch.ones(3)),

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..surrogate import SurrogateFunction, heaviside
 from .graph import OPERATIONS, Graph
 
-__all__ = ["Recorder", "Scalar", "Symbol", "TraceError"]
+__all__ = ["Recorder", "Scalar", "Symbol", "TraceError", "fingerprint", "is_plain"]
 
 
 class TraceError(NotImplementedError):
@@ -69,21 +69,39 @@ for _name, _sign in (("add", "+"), ("sub", "-"), ("mul", "*"), ("truediv", "/"),
     setattr(Scalar, f"__r{_name}__", _reflected)
 
 
+def is_plain(value: Any) -> bool:
+    """Whether `value` is a number, a text or the like, or some of them."""
+    if isinstance(value, tuple):
+        return all(is_plain(item) for item in value)
+    return value is None or type(value) in (bool, int, float, complex, str)
+
+
+def fingerprint(value: Any) -> tuple[Any, str]:
+    """What stays the same, the first part identically, while a program may read `value`."""
+    if isinstance(value, Tensor):
+        return Tensor, ""  # any: its numbers are parameters
+    if is_plain(value):
+        return type(value), repr(value)  # finds nan equal to itself
+    if callable(value):
+        return value, ""
+    return value, repr(value)
+
+
 class Recorder:
     """The graph that the symbols of one trace write into, and what was read on the way."""
 
     def __init__(self) -> None:
         self.graph = Graph()
         self.numbers: dict[str, float] = {}  # origin -> value, in order of use
-        self.reads: dict[tuple[int, str], tuple[Any, str, Any]] = {}
+        self.reads: dict[tuple[int, str], tuple[Any, str, tuple[Any, str]]] = {}
         self._surrogates: dict[int, int] = {}  # identity -> order of use
 
     def input(self, name: str) -> Symbol:
         return Symbol(self, self.graph.input(name))
 
     def read(self, owner: Any, name: str, value: Any) -> None:
-        """Note that the program holds only as long as `owner.name` is `value`."""
-        self.reads[(id(owner), name)] = (owner, name, value)
+        """Note that the program holds only as long as `owner.name` is as `value` is now."""
+        self.reads[(id(owner), name)] = (owner, name, fingerprint(value))
 
     def lift(self, value: Any) -> int:
         """The node of a symbol or number."""

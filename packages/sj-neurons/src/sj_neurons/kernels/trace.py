@@ -21,7 +21,7 @@ from .. import ops
 from ..base import MemoryModule
 from ..surrogate import SurrogateFunction
 from .graph import Graph, Program
-from .symbols import Recorder, Scalar, Symbol, TraceError
+from .symbols import Recorder, Scalar, Symbol, TraceError, fingerprint, is_plain
 
 if TYPE_CHECKING:
     from ..neuron.base import BaseNode
@@ -35,20 +35,16 @@ class Trace:
 
     program: Program
     numbers: tuple[float, ...]
-    reads: tuple[tuple[Any, str, Any], ...]
+    reads: tuple[tuple[Any, str, tuple[Any, str]], ...]  # owner, name, fingerprint
     step: Graph  # the whole step, from which torch evaluates what is constant in time
     constant: tuple[int, ...]  # nodes of `step` that are the program's parameters
     values: dict[str, float]  # numbers of `step` by origin
 
     def still_holds(self) -> bool:
         """Whether everything that the step read has the value it had."""
-        for owner, name, value in self.reads:
-            now = getattr(owner, name, None)
-            if value is Tensor:
-                if not isinstance(now, Tensor):
-                    return False
-            # repr finds nan equal to itself
-            elif now is not value and not (_is_plain(now) and repr(now) == repr(value)):
+        for owner, name, (thing, text) in self.reads:
+            thing_now, text_now = fingerprint(getattr(owner, name, None))
+            if thing_now is not thing or text_now != text:
                 return False
         return True
 
@@ -78,13 +74,6 @@ _ON_TENSORS: dict[str, Any] = {
         "detach",
     )},
 }  # fmt: skip
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether `value` is a number, a text or the like, or some of them."""
-    if isinstance(value, tuple):
-        return all(_is_plain(item) for item in value)
-    return value is None or type(value) in (bool, int, float, complex, str)
 
 
 def state_names(node: BaseNode) -> tuple[str, ...]:
@@ -130,18 +119,14 @@ def _double(node: BaseNode, recorder: Recorder, names: Sequence[str]) -> BaseNod
     def noting(self: Any, name: str) -> Any:
         value = object.__getattribute__(self, name)
         original = given.get(name, value)
-        if isinstance(original, Tensor):
-            recorder.read(node, name, Tensor)
-        elif isinstance(original, nn.Module):
+        if (name in given or is_plain(original)) and name not in _FRAME:
             recorder.read(node, name, original)
             _note_numbers(recorder, original)
-        elif (name in given or _is_plain(original)) and name not in _FRAME:
-            recorder.read(node, name, original)
         return value
 
     double = object.__new__(type(cls.__name__, (cls,), {"__getattribute__": noting}))
     own = vars(double)
-    own.update({name: copy.copy(vars(node)[name]) for name in _FRAME})
+    own.update({name: copy.copy(vars(node)[name]) for name in _FRAME if name in vars(node)})
     own.update(_parameters={}, _buffers={}, _modules={})
     for name, value in given.items():
         if isinstance(value, Tensor):
@@ -157,12 +142,13 @@ def _double(node: BaseNode, recorder: Recorder, names: Sequence[str]) -> BaseNod
     return double
 
 
-def _note_numbers(recorder: Recorder, module: nn.Module) -> None:
+def _note_numbers(recorder: Recorder, module: Any) -> None:
     """Note the numbers of an activation or the like, which the program holds as literals."""
-    if not isinstance(module, SurrogateFunction):  # whose numbers are read one by one
+    # those of a surrogate are noted one by one
+    if isinstance(module, nn.Module) and not isinstance(module, SurrogateFunction):
         for part in module.modules():
             for name, value in vars(part).items():
-                if _is_plain(value):
+                if is_plain(value):
                     recorder.read(part, name, value)
 
 
