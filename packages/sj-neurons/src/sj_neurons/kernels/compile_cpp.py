@@ -13,20 +13,26 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import errno
 import hashlib
 import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-__all__ = ["FLAGS", "CompilerError", "cache_folder", "compile_library", "cpu_flags", "load"]
+__all__ = [
+    "FLAGS", "CompilerError", "cache_folder", "compile_library", "cpu_flags", "find_compiler",
+    "load",
+]  # fmt: skip
 
 # -ffp-contract=off: a fused multiply-add rounds once where torch rounds twice.
 # -fno-math-errno, -fno-trapping-math: change no value; without them nothing vectorises.
@@ -40,6 +46,7 @@ _STALE = 3600  # seconds after which a temporary file cannot belong to a living 
 _MAGIC = b"sj_neurons kernels\x00\x01"
 
 _lock = threading.Lock()
+_failures: dict[str, str] = {}  # why a library could not be made, by key: nothing is tried twice
 
 
 class CompilerError(RuntimeError):
@@ -52,37 +59,61 @@ def load(source: str) -> ctypes.CDLL:
     Raises:
         CompilerError: there is no compiler, or it does not compile the source.
     """
-    compiler = _compiler()
-    if compiler is None:
-        raise CompilerError(
-            "no C++ compiler: install g++ or clang++, or name one in the environment variable CXX"
-        )
+    compiler = find_compiler()
     arch = _native()
     parts = ("\0".join(compiler), *_identity(compiler[0]), *FLAGS, OPENMP, arch, _cpu(), source)
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     with _lock:
-        for folder in (cache_folder(), _private_folder()):
-            path = folder / f"{key}.so"
+        if key in _failures:
+            raise CompilerError(_failures[key])
+        try:
+            return _found_or_made(source, f"{key}.so", compiler, arch)
+        except CompilerError as error:
+            _failures[key] = str(error)
+            raise
+
+
+def _found_or_made(
+    source: str, file_name: str, compiler: tuple[str, ...], arch: str
+) -> ctypes.CDLL:
+    """The library of this name in the cache, compiled now if need be."""
+    reason = f"the library made by {compiler[0]} cannot be loaded"
+    try:
+        for folder in _folders():
+            path = folder / file_name
             library = _intact(path)
             if library is not None:
                 return library
             try:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 compile_library(source, path, compiler, (arch,))
-            except OSError:  # a folder that cannot be written to
+            except OSError as error:  # a folder that cannot be written to
+                reason = f"no folder for compiled kernels can be written to: {error}"
                 continue
             library = _intact(path)
             if library is not None:
                 return library
-    raise CompilerError(f"the library made by {compiler[0]} cannot be loaded")
+    except OSError as error:  # not even a temporary folder
+        reason = f"no folder for compiled kernels can be written to: {error}"
+    raise CompilerError(reason)
+
+
+def _folders() -> Iterator[Path]:
+    """Where a library is looked for and put, in order; the last is made when it is asked for."""
+    yield cache_folder()
+    yield _private_folder()
 
 
 def cache_folder() -> Path:
     """Where libraries are kept between processes."""
     if chosen := os.environ.get("SJ_NEURONS_CACHE"):
         return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "sj_neurons" / "kernels"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "sj_neurons" / "kernels"
+    try:
+        return Path.home() / ".cache" / "sj_neurons" / "kernels"
+    except RuntimeError:  # a user without a home: what nobody can write to
+        return Path(os.devnull, "sj_neurons")
 
 
 def compile_library(
@@ -101,8 +132,12 @@ def compile_library(
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(source)
         command = [*compiler, *FLAGS, *extra_flags, str(text), "-o", str(made)]
+        error = _run([*command, OPENMP])
         # without OpenMP (as Apple's clang comes) the kernels run on one thread
-        error = _run([*command, OPENMP]) and _run(command)
+        if any(word in error.lower() for word in ("openmp", "gomp", "lomp")):
+            error = _run(command)
+        if "No space left" in error:
+            raise OSError(errno.ENOSPC, error)
         if error:
             raise CompilerError(f"{compiler[0]} failed: {error}")
         content = made.read_bytes()
@@ -119,18 +154,32 @@ def compile_library(
 def _run(command: list[str]) -> str:
     """What the command complained about; nothing if it succeeded."""
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT, check=False
-        )
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            errors="replace", start_new_session=True,
+        )  # fmt: skip
     except OSError as error:
         return str(error)
-    except subprocess.TimeoutExpired:
-        return f"no result after {_TIMEOUT} s"
-    if done.returncode == 0:
+    with process:
+        try:
+            _, complaint = process.communicate(timeout=_TIMEOUT)
+        except BaseException as error:
+            _kill_group(process)  # a compiler is several processes
+            if isinstance(error, subprocess.TimeoutExpired):
+                return f"no result after {_TIMEOUT} s"
+            raise
+    if process.returncode == 0:
         return ""
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    lines = [line for line in complaint.splitlines() if line.strip()]
     telling = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
-    return f"{telling.strip()} (exit status {done.returncode})"
+    return f"{telling.strip()} (exit status {process.returncode})"
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def _intact(path: Path) -> ctypes.CDLL | None:
@@ -166,15 +215,23 @@ def _private_folder() -> Path:
     return folder
 
 
-def _compiler() -> tuple[str, ...] | None:
-    if chosen := os.environ.get("CXX"):
-        command = shlex.split(chosen)
-        found = shutil.which(command[0]) if command else None
-        return (found, *command[1:]) if found else None
+def find_compiler() -> tuple[str, ...]:
+    """The compiler's command.
+
+    Raises:
+        CompilerError: there is none.
+    """
+    chosen = shlex.split(os.environ.get("CXX", ""))
+    if chosen:
+        if found := shutil.which(chosen[0]):
+            return (found, *chosen[1:])
+        raise CompilerError(f"no C++ compiler: CXX names {chosen[0]!r}, which is not there")
     for name in ("c++", "g++", "clang++"):
         if found := shutil.which(name):
             return (found,)
-    return None
+    raise CompilerError(
+        "no C++ compiler: install g++ or clang++, or name one in the environment variable CXX"
+    )
 
 
 def _identity(compiler: str) -> tuple[str, ...]:

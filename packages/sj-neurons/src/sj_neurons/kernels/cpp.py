@@ -9,13 +9,12 @@ import ctypes
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .compile_cpp import CompilerError, load
+from .compile_cpp import CompilerError, find_compiler, load
 from .emit_cpp import backward_call, cpp_source, forward_call, prelude
 from .plan import plan
 from .shipped import shipped_library
@@ -217,7 +216,11 @@ def _add_parameters(values: dict[str, int], parameters: Sequence[Parameter]) -> 
         values[f"p_inner{i}"], values[f"p_size{i}"] = inner, size
 
 
-@cache
 def why_unavailable() -> str | None:
-    """Why this backend cannot run at all, or None."""
+    """Why this backend cannot compile what it does not bring, or None."""
+    try:
+        find_compiler()
+    except CompilerError as error:
+        few = "" if shipped_library() is None else "; only the kernels that are shipped run"
+        return f"{error}{few}"
     return None
