@@ -26,6 +26,12 @@ from ._checks import checked_surrogate
 __all__ = ["BaseNode"]
 
 
+def _constant_when_compiled(method: Any) -> Any:
+    """`torch.compiler.assume_constant_result` without the import of the compiler, which is long."""
+    method._dynamo_marked_constant = True
+    return method
+
+
 class BaseNode(MemoryModule):
     """A spiking neuron; subclasses define :meth:`charge`.
 
@@ -182,13 +188,13 @@ class BaseNode(MemoryModule):
         self._memories.update(last)
         return outputs, v_seq
 
-    @torch.compiler.assume_constant_result
+    @_constant_when_compiled
     def _watched_values(self) -> tuple[tuple[str, Any], ...]:
         from ..kernels import select
 
         return select.watched_values(self)
 
-    @torch.compiler.assume_constant_result
+    @_constant_when_compiled
     def _constant_call(self, device: str, dtype: torch.dtype) -> Any:
         from ..kernels import select
 
