@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .compile_cpp import OPENMP, CompilerError, _compiler, compile_library
+from .compile_cpp import OPENMP, CompilerError, compile_library, find_compiler
 from .emit_cpp import cpp_source, prelude
 from .plan import plan
 from .shipped import LEVELS, kernel_name, library_name, version
@@ -57,7 +57,7 @@ def build(folder: Path, compiler: Sequence[str] | None = None) -> list[Path]:
         CompilerError: there is no compiler, it fails, or what it makes would not run everywhere.
         OSError: the folder cannot be written to.
     """
-    compiler = compiler or _compiler()
+    compiler = compiler or find_compiler()
     if compiler is None:
         raise CompilerError("no C++ compiler was found: install g++, or name one in CXX")
     command, text = compiler, source()

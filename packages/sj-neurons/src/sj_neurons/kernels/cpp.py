@@ -201,8 +201,8 @@ def backward(
     _add_parameters(values, parameters)
     for i, gradient in enumerate(grad_parameters):
         values[f"gp_data{i}"] = _address(gradient)
-        one_row = gradient is None or gradient.shape[0] == 1
-        values[f"gp_stride{i}"] = 0 if one_row else gradient.stride(0)
+        apart = gradient is not None and gradient.shape[0] > 1  # the parts have rows of their own
+        values[f"gp_stride{i}"] = _time_stride(gradient) if apart else 0
     _call(kernel.backward, kernel.backward_call, values, (*numbers, *rest))
 
 

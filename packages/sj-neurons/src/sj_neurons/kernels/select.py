@@ -10,6 +10,7 @@ import torch
 from ..backend import AUTO
 from .compile_cpp import CompilerError
 from .plan import plan
+from .symbols import is_plain
 from .trace import Trace, state_names, trace
 
 if TYPE_CHECKING:
@@ -161,10 +162,9 @@ def watched_values(node: BaseNode) -> tuple[tuple[str, Any], ...]:
         TraceError: the step cannot be fused.
     """
     paths = {module: f"{path}." if path else "" for path, module in node.named_modules()}
-    found = ((paths.get(owner), name, value) for owner, name, value in trace(node).reads)
-    plain = (bool, int, float, str, tuple, type(None))
+    found = ((paths.get(owner), name, getattr(owner, name)) for owner, name, _ in trace(node).reads)
     return tuple(
         (f"{path}{name}", value)
         for path, name, value in found
-        if path is not None and type(value) in plain
+        if path is not None and is_plain(value)
     )
