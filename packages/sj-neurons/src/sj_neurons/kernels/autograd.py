@@ -132,6 +132,38 @@ def _backward(
 
     `gradients` are those of the outputs whose places are in `present`; the others are 0.
     """
+    grad_x, grad_first, sums, rows = backward_sums(
+        gradients, present, needed, x_seq, others,
+        repeat, program, numbers, rest, given, store_v_seq, backend,
+    )  # fmt: skip
+    results = [] if grad_x is None else [grad_x]
+    results += [state for state in grad_first if state is not None]
+    results += [
+        spread.gradient(total, rows, spread.values.dtype)
+        for spread, total in sums
+        if total is not None
+    ]
+    return results
+
+
+def backward_sums(
+    gradients: list[Tensor],
+    present: list[int],
+    needed: list[bool],
+    x_seq: Tensor,
+    others: list[Tensor],
+    repeat: int,
+    program: str,
+    numbers: list[float],
+    rest: list[float],
+    given: list[int],
+    store_v_seq: bool,
+    backend: str,
+) -> tuple[Tensor | None, list[Tensor | None], list[tuple[Spread, Tensor | None]], Rows]:
+    """The same, with gradients of parameters as they are summed: `[parts, size]` in float64.
+
+    Returns the gradient of the input, of all states, the sums and the layout they are for.
+    """
     rows, x, steps = _rows_of(x_seq, repeat)
     real = _real(x)
     outputs: list[Tensor | None] = [None] * (2 + len(rest))
@@ -170,14 +202,7 @@ def _backward(
         [None if state is None else rows.flat_step(state) for state in grad_first],
         sums,
     )
-    results = [] if grad_x is None else [grad_x]
-    results += [state for state in grad_first if state is not None]
-    results += [
-        spread.gradient(total, rows, spread.values.dtype)
-        for spread, total in zip(spreads, sums, strict=True)
-        if total is not None
-    ]
-    return results
+    return grad_x, grad_first, list(zip(spreads, sums, strict=True)), rows
 
 
 def _real(x: Tensor) -> torch.dtype:
