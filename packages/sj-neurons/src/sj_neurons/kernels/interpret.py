@@ -3,28 +3,24 @@ times. Gradients of gradients come from here."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .. import ops
 from .graph import Graph
 from .plan import plan
+from .trace import ON_TENSORS
 
-__all__ = ["ON_TENSORS", "evaluate", "run_by_torch"]
+__all__ = ["run_by_torch"]
 
-ON_TENSORS: dict[str, Any] = {
-    "neg": torch.neg, "add": lambda a, b: a + b, "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b, "div": lambda a, b: a / b, "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,
-    "eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "not": torch.logical_not,
-    "and": torch.logical_and, "or": torch.logical_or,
-    **{name: getattr(ops, name) for name in (
-        "exp", "log", "pow", "sin", "cos", "tanh", "sigmoid", "atan", "erf", "abs", "sign",
-        "round", "minimum", "maximum", "where", "detach",
-    )},
+_OPERATIONS: dict[str, Any] = {
+    **ON_TENSORS, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
+    "eq": operator.eq, "ne": operator.ne, "not": torch.logical_not, "and": torch.logical_and,
+    "or": torch.logical_or, "minimum": torch.minimum, "maximum": torch.maximum,
+    "where": torch.where,
 }  # fmt: skip
 
 
@@ -42,20 +38,23 @@ class _Spike(torch.autograd.Function):
         return grad_outputs[0] * derivative, None, None
 
 
-def evaluate(graph: Graph, outputs: Iterable[int], inputs: Mapping[str, Any]) -> dict[int, Any]:
+def _evaluated(
+    graph: Graph, outputs: Iterable[int], inputs: Mapping[str, Tensor]
+) -> dict[int, Tensor]:
     """The values of `outputs` and of all they depend on."""
-    values: dict[int, Any] = {}
+    values: dict[int, Tensor] = {}
     for index in graph.reached_from(outputs):
         node = graph.nodes[index]
         if node.op == "literal":
-            values[index] = node.value
+            # a tensor: torch would take a float for a number of the default type
+            values[index] = inputs["x"].new_tensor(node.value)
         elif node.op == "input":
             values[index] = inputs[str(node.value)]
         elif node.op == "fire":
             spike, u, derivative = (values[i] for i in node.args)
             values[index] = _Spike.apply(u, spike, derivative)
         else:
-            values[index] = ON_TENSORS[node.op](*(values[i] for i in node.args))
+            values[index] = _OPERATIONS[node.op](*(values[i] for i in node.args))
     return values
 
 
@@ -81,7 +80,7 @@ def run_by_torch(
     made = plan(program).program
     graph = made.graph()
     real = torch.float64 if x_seq.dtype == torch.float64 else torch.float32
-    inputs: dict[str, Any] = {f"k{i}": value for i, value in enumerate(numbers)}
+    inputs = {f"k{i}": x_seq.new_tensor(k, dtype=real) for i, k in enumerate(numbers)}
     inputs |= {f"p{i}": value for i, value in enumerate(parameters)}
     present = [
         x_seq.new_full(x_seq.shape[1:], value, dtype=real) if state is None else state.to(real)
@@ -91,7 +90,7 @@ def run_by_torch(
     for x in x_seq.expand(steps, *x_seq.shape[1:]).unbind(0):
         inputs["x"] = x.to(real)
         inputs |= {f"v{i}": state for i, state in enumerate(present)}
-        values = evaluate(graph, made.outputs, inputs)
+        values = _evaluated(graph, made.outputs, inputs)
         spike, *present = (values[i] for i in made.outputs)
         spikes.append(spike)
         potentials.append(present[0])

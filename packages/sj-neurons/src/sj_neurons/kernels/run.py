@@ -9,21 +9,21 @@ neuron, input  ->  backend, program, numbers      select.py; traced once, compil
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..backend import AUTO
 from .autograd import fused
-from .interpret import ON_TENSORS
 from .layout import broadcasts, is_dense
 from .select import Call, call_of
+from .trace import evaluated
 
 if TYPE_CHECKING:
     from ..neuron.base import BaseNode
 
-__all__ = ["call_for", "run_sequence"]
+__all__ = ["Started", "call_for", "run_sequence", "started"]
 
 
 def call_for(node: BaseNode, x: Tensor) -> Call | None:
@@ -53,6 +53,16 @@ def call_for(node: BaseNode, x: Tensor) -> Call | None:
     return node._constant_call(x.device.type, dtype)
 
 
+class Started(NamedTuple):
+    """The tensors of a call, ready for the differentiable operators of :mod:`.autograd`."""
+
+    x_seq: Tensor  # [T, N, *], or one frame [1, N, *] that is seen `repeat` times
+    repeat: int  # 0 if `x_seq` is the whole sequence
+    states: list[Tensor | None]
+    parameters: list[Tensor]
+    rest: list[float]
+
+
 def run_sequence(
     node: BaseNode, call: Call, x_seq: Tensor, store_v_seq: bool
 ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
@@ -60,6 +70,27 @@ def run_sequence(
 
     The states of `node` are where it starts, and are not changed. Between calls states are kept
     in float32 where the input is in half precision.
+    """
+    x_seq, repeat, states, parameters, rest = started(node, call, x_seq)
+    outputs, v_seq, last = fused(
+        x_seq,
+        repeat,
+        states,
+        parameters,
+        call.program,
+        call.numbers,
+        rest,
+        store_v_seq,
+        call.backend,
+    )
+    return outputs, v_seq, dict(zip(call.states, last, strict=True))
+
+
+def started(node: BaseNode, call: Call, x_seq: Tensor) -> Started:
+    """Input, states and parameters of a call.
+
+    Raises:
+        ValueError: the state or a tensor of the neuron does not fit the input.
     """
     if x_seq.dim() < 2:
         node._fitting_state(0.0, x_seq.shape[1:], x_seq)  # raises
@@ -83,18 +114,9 @@ def run_sequence(
         states = [None if state is None else state.detach() for state in states]
         parameters = [parameter.detach() for parameter in parameters]
     frame = _repeated_frame(x_seq)
-    outputs, v_seq, last = fused(
-        x_seq if frame is None else frame,
-        0 if frame is None else x_seq.shape[0],
-        states,
-        parameters,
-        call.program,
-        call.numbers,
-        rest,
-        store_v_seq,
-        call.backend,
-    )
-    return outputs, v_seq, dict(zip(call.states, last, strict=True))
+    if frame is None:
+        return Started(x_seq, 0, states, parameters, rest)
+    return Started(frame, x_seq.shape[0], states, parameters, rest)
 
 
 def _recordable(state: Tensor) -> Tensor:
@@ -110,15 +132,7 @@ def _parameters(node: BaseNode, call: Call, shape: torch.Size, dtype: torch.dtyp
     Raises:
         ValueError: a tensor of the neuron does not broadcast.
     """
-    results: dict[int, Any] = {}
-    for place, operation, arguments, value in call.constants:
-        if operation in ("literal", "number"):
-            results[place] = value
-        elif operation == "input":
-            results[place] = node.step_tensor(value, len(shape))
-        else:
-            results[place] = ON_TENSORS[operation](*[results[i] for i in arguments])
-    parameters = [results[place].to(dtype) for place in call.parameters]
+    parameters = evaluated(call.recipe, call.parameters, node, len(shape), dtype)
     for parameter in parameters:
         if not broadcasts(parameter.shape, shape):
             raise ValueError(

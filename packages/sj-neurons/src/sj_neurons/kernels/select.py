@@ -11,7 +11,7 @@ from ..backend import AUTO
 from .compile_cpp import CompilerError
 from .plan import plan
 from .symbols import is_plain
-from .trace import Trace, state_names, trace
+from .trace import Recipe, Trace, state_names, trace
 
 if TYPE_CHECKING:
     from ..neuron.base import BaseNode
@@ -36,9 +36,8 @@ class Call(NamedTuple):
     numbers: tuple[float, ...]
     has_gradient: bool
     states: tuple[str, ...]
-    # what torch evaluates before the kernel: (place, operation, arguments, value), in order
-    constants: tuple[tuple[int, str, tuple[int, ...], Any], ...]
-    parameters: tuple[int, ...]  # places of the program's parameters among them
+    recipe: Recipe  # what torch evaluates before the kernel
+    parameters: tuple[int, ...]  # places of the program's parameters in it
 
 
 def why_not(backend: str) -> str | None:
@@ -115,24 +114,13 @@ def _check(node: BaseNode, backend: str, device: str, dtype: torch.dtype) -> Non
 
 
 def _call(node: BaseNode, backend: str, made: Trace) -> Call:
-    constants = []
-    for index in made.step.reached_from(made.constant):
-        operation = made.step.nodes[index]
-        value: Any = operation.value
-        if operation.op == "input":
-            kind, _, name = str(operation.value).partition(":")
-            if kind == "k":
-                constants.append((index, "number", (), made.values[name]))
-                continue
-            value = name
-        constants.append((index, operation.op, operation.args, value))
     return Call(
         backend,
         made.program.text,
         made.numbers,
         plan(made.program.text).has_gradient,
         state_names(node),
-        tuple(constants),
+        made.recipe(),
         made.constant,
     )
 

@@ -26,7 +26,7 @@ from .symbols import Recorder, Scalar, Symbol, TraceError, fingerprint, is_plain
 if TYPE_CHECKING:
     from ..neuron.base import BaseNode
 
-__all__ = ["Trace", "state_names", "trace"]
+__all__ = ["ON_TENSORS", "Recipe", "Trace", "evaluated", "state_names", "trace"]
 
 
 @dataclass(frozen=True)
@@ -48,25 +48,52 @@ class Trace:
                 return False
         return True
 
-    def parameters(self, owner: BaseNode, dim: int, dtype: torch.dtype) -> list[Tensor]:
-        """The program's parameters, each broadcasting to a step `[N, *]` of `dim` dimensions."""
-        results: dict[int, Any] = {}
+    def recipe(self) -> Recipe:
+        """What torch evaluates before a kernel runs."""
+        lines: list[tuple[int, str, tuple[int, ...], Any]] = []
         for index in self.step.reached_from(self.constant):
             node = self.step.nodes[index]
+            kind, _, name = str(node.value).partition(":")
             if node.op == "literal":
-                results[index] = node.value
+                lines.append((index, "number", (), node.value))
+            elif node.op == "input" and kind == "t":
+                lines.append((index, "tensor", (), name))
             elif node.op == "input":
-                kind, _, name = str(node.value).partition(":")
-                is_tensor = kind == "t"
-                results[index] = owner.step_tensor(name, dim) if is_tensor else self.values[name]
+                lines.append((index, "number", (), self.values[name]))
             else:
-                results[index] = _ON_TENSORS[node.op](*(results[i] for i in node.args))
-        return [results[index].to(dtype) for index in self.constant]
+                lines.append((index, node.op, node.args, None))
+        return tuple(lines)
+
+    def parameters(self, owner: BaseNode, dim: int, dtype: torch.dtype) -> list[Tensor]:
+        """The program's parameters, each broadcasting to a step `[N, *]` of `dim` dimensions."""
+        return evaluated(self.recipe(), self.constant, owner, dim, dtype)
+
+
+# (place, operation, places of its arguments, value), in order
+Recipe = tuple[tuple[int, str, tuple[int, ...], Any], ...]
+
+
+def evaluated(
+    recipe: Recipe, wanted: Sequence[int], owner: BaseNode, dim: int, dtype: torch.dtype
+) -> list[Tensor]:
+    """What lies at the places `wanted` of a recipe, with the tensors that `owner` has now.
+
+    Plain enough for torch.compile to look through.
+    """
+    results: dict[int, Any] = {}
+    for place, operation, arguments, value in recipe:
+        if operation == "number":
+            results[place] = value
+        elif operation == "tensor":
+            results[place] = owner.step_tensor(value, dim)
+        else:
+            results[place] = ON_TENSORS[operation](*[results[i] for i in arguments])
+    return [results[place].to(dtype) for place in wanted]
 
 
 # What torch evaluates, if it is constant in time: all that takes tensors and numbers alike. Other
 # constants (comparisons, choices) stay in the kernel.
-_ON_TENSORS: dict[str, Any] = {
+ON_TENSORS: dict[str, Any] = {
     "neg": operator.neg, "add": operator.add, "sub": operator.sub, "mul": operator.mul,
     "div": operator.truediv, "pow": operator.pow,
     **{name: getattr(ops, name) for name in (
@@ -231,7 +258,7 @@ def _constant(step: Graph) -> set[int]:
         if kind in ("k", "literal"):
             numbers.add(index)
         elif kind == "t" or (
-            node.op in _ON_TENSORS
+            node.op in ON_TENSORS
             and any(i in constant for i in node.args)
             and all(i in constant or i in numbers for i in node.args)
         ):
