@@ -57,10 +57,7 @@ def build(folder: Path, compiler: Sequence[str] | None = None) -> list[Path]:
         CompilerError: there is no compiler, it fails, or what it makes would not run everywhere.
         OSError: the folder cannot be written to.
     """
-    compiler = compiler or find_compiler()
-    if compiler is None:
-        raise CompilerError("no C++ compiler was found: install g++, or name one in CXX")
-    command, text = compiler, source()
+    command, text = compiler or find_compiler(), source()
 
     def compiled(level: str) -> Path:
         path = folder / library_name(level)
