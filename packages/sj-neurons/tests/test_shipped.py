@@ -165,13 +165,14 @@ def test_every_kernel_is_in_the_library(built: Path) -> None:
             assert hasattr(library, f"{name}_backward") == plan(text).has_gradient
 
 
+@pytest.mark.parametrize("level", shipped.LEVELS)
 @pytest.mark.parametrize("name", NEURONS)
 def test_a_neuron_runs_on_it_without_a_compiler(
-    name: str, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, level: str, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = shipped.library_in(built, compile_cpp.cpu_flags())
-    if library is None:
-        pytest.skip("this processor is below x86-64-v3")
+    if not shipped.LEVELS[level] <= compile_cpp.cpu_flags():
+        pytest.skip(f"this processor is below {level}")
+    library = shipped.library_in(built, shipped.LEVELS[level])
     monkeypatch.setattr(cpp, "shipped_library", lambda: library)
     monkeypatch.setattr(cpp, "_kernels", {})
     monkeypatch.setenv("PATH", "")
