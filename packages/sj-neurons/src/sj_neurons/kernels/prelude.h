@@ -147,6 +147,14 @@ template <class R>
 inline void fill_parameter(R* __restrict to, const R* from, int64_t inner, int64_t size,
                            int64_t first, int length) {
     int64_t index = (first / inner) % size;
+    if (inner == 1) {
+        for (int i = 0; i < length; index = 0) {
+            const int run = int(size - index < length - i ? size - index : length - i);
+            std::memcpy(to + i, from + index, size_t(run) * sizeof(R));
+            i += run;
+        }
+        return;
+    }
     int64_t left = inner - first % inner;
     for (int i = 0; i < length;) {
         const int run = int(left < length - i ? left : length - i);
@@ -163,6 +171,15 @@ template <class R>
 inline void add_to_parameter(double* to, const R* __restrict from, int64_t inner, int64_t size,
                              int64_t first, int length) {
     int64_t index = (first / inner) % size;
+    if (inner == 1 && size > 1) {
+        for (int i = 0; i < length; index = 0) {
+            const int run = int(size - index < length - i ? size - index : length - i);
+#pragma omp simd
+            for (int j = 0; j < run; ++j) to[index + j] += double(from[i + j]);
+            i += run;
+        }
+        return;
+    }
     int64_t left = inner - first % inner;
     for (int i = 0; i < length;) {
         const int run = int(left < length - i ? left : length - i);
