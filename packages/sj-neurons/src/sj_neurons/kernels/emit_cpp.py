@@ -211,8 +211,7 @@ def _reverse(plan: Plan) -> list[str]:
         f"gradient{i}[i] = {'R(0)' if index is None else names[index]};"
         for i, index in enumerate(adjoint.states)
     ]
-    if adjoint.x is not None:
-        writes.append(f"gx_row[i] = {names[adjoint.x]};")
+    writes.append(f"gx_row[i] = {'R(0)' if adjoint.x is None else names[adjoint.x]};")
     writes += [
         f"share{i}[i] += {names[index]};"
         for i, index in enumerate(adjoint.parameters)
