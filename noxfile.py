@@ -8,6 +8,7 @@ torch comes from constraints/cpu.txt if SJ_TORCH=cpu or a CPU wheel lies in a li
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -153,11 +154,12 @@ def build(session: nox.Session) -> None:
     session.install(*tools("build"), *sorted(requires))
     dist = ROOT / "dist"
     shutil.rmtree(dist, ignore_errors=True)
+    command = ["python", "-m", "build", "--no-isolation", "--outdir", str(dist)]
     for name in PACKAGES:
-        session.run(
-            "python", "-m", "build", "--no-isolation", "--outdir", str(dist),
-            f"packages/{name}", silent=True,
-        )  # fmt: skip
+        session.run(*command, f"packages/{name}", silent=True, env=kernels_wanted())
+        if (WORKSPACE[name].folder / "hatch_build.py").is_file():  # the wheel for all the others
+            pure = {"SJ_NEURONS_BUILD_KERNELS": "0"}
+            session.run(*command, "--wheel", f"packages/{name}", silent=True, env=pure)
     pins = dist / "ours.txt"  # so that a published sibling never stands in for the one built here
     pins.write_text("".join(f"{n}=={WORKSPACE[n].version}\n" for n in PACKAGES), encoding="utf-8")
     for name in WORKSPACE.order():
@@ -166,6 +168,14 @@ def build(session: nox.Session) -> None:
         session.run(
             str(python), "-I", "tools/check_wheel.py", name, *WORKSPACE[name].scripts, external=True
         )
+
+
+def kernels_wanted() -> dict[str, str]:
+    """Asks for compiled kernels where they can be had, so that to fail at them is an error."""
+    here = sys.platform == "linux" and platform.machine() == "x86_64"
+    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")
+    fallback = "1" if here and compiler else ""
+    return {"SJ_NEURONS_BUILD_KERNELS": os.environ.get("SJ_NEURONS_BUILD_KERNELS", fallback)}
 
 
 def bare_environment(session: nox.Session, name: str) -> Path:

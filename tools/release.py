@@ -245,7 +245,8 @@ def main() -> int:
     except (Refusal, ValueError, OSError) as problem:
         print(f"release: {problem}", file=sys.stderr)
         return 2
-    print(f"\nreleased; now push: git push origin HEAD {plan.tag}, and upload the files in dist/")
+    print(f"\nreleased; now push: git push origin HEAD {plan.tag}")
+    print("and upload the package's files from dist/, as docs/en/releasing.md says")
     print("dependants to release next: " + (", ".join(plan.moved) or "none"))
     return 0
 

@@ -81,12 +81,15 @@ def test_unknown_step_mode_is_refused():
 
 
 def test_set_backend_warns_once_and_names_the_classes_that_kept_theirs():
-    net = small_net()
-    with pytest.warns(UserWarning, match=r"IFNode has only: torch; LIFNode has only") as caught:
-        functional.set_backend(net, "cupy")
+    net = nn.Sequential(neuron.LIFNode(), neuron.PSN(T=4), neuron.PSN(T=2), neuron.OTTTLIFNode())
+    with pytest.warns(UserWarning, match=r"(?s)OTTTLIFNode: .*PSN: .*No scalar rec") as caught:
+        functional.set_backend(net, "cpp")
     assert len(caught) == 1
-    with pytest.raises(NotImplementedError, match="LIFNode"):
-        functional.set_backend(net, "cupy", neuron.LIFNode, strict=True)
+    assert [module.backend for module in net] == ["cpp", "torch", "torch", "torch"]
+    with pytest.raises(NotImplementedError, match=r"(?s)'cpp' was not set everywhere.*PSN"):
+        functional.set_backend(net, "cpp", neuron.PSN, strict=True)
+    functional.set_backend(net, "auto", strict=True)
+    assert [module.backend for module in net] == ["auto", "torch", "torch", "torch"]
     functional.set_backend(net, "torch", strict=True)
     with pytest.raises(ValueError, match="unknown backend 'cupyy'"):
         functional.set_backend(net, "cupyy")

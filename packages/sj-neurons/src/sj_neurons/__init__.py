@@ -4,7 +4,18 @@ Shapes: `x` is one step `[N, *]`, `x_seq` is many steps `[T, N, *]`; time is alw
 """
 
 from . import base, functional, monitor, neuron, ops, quantize, surrogate
+from .backend import backends, set_default_backend
 
-__all__ = ["base", "functional", "monitor", "neuron", "ops", "quantize", "surrogate"]
+__all__ = [
+    "backends",
+    "base",
+    "functional",
+    "monitor",
+    "neuron",
+    "ops",
+    "quantize",
+    "set_default_backend",
+    "surrogate",
+]
 
 __version__ = "0.1.0"

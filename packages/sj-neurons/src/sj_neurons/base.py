@@ -11,11 +11,14 @@ goes back to its reset value on `reset()`, and is neither a parameter nor a buff
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from .backend import AUTO, BACKENDS, default_backend
 
 __all__ = [
     "BACKENDS",
@@ -29,9 +32,6 @@ __all__ = [
     "named_memories",
     "to_functional_forward",
 ]
-
-# Every backend name of this library; a class lists the ones it runs on in `supported_backends`.
-BACKENDS = ("torch", "cpp", "cupy")
 
 # The nets that torch.export is tracing in their functional form, where states are arguments.
 _functional_calls: list[nn.Module] = []
@@ -107,7 +107,7 @@ class MemoryModule(nn.Module, StepModule):
 
     @property
     def supported_backends(self) -> tuple[str, ...]:
-        """Names that `backend` accepts in the present step mode."""
+        """Names that `backend` accepts; where there is a choice, `'auto'` makes it."""
         return ("torch",)
 
     @property
@@ -115,18 +115,33 @@ class MemoryModule(nn.Module, StepModule):
         """Which implementation runs the time steps.
 
         Raises:
-            NotImplementedError: on assignment of a backend this class does not have.
+            NotImplementedError: on assignment of a backend this module does not have.
+            ImportError: the library behind it is missing.
         """
         return self._backend
 
     @backend.setter
-    def backend(self, value: str) -> None:
-        if value not in self.supported_backends:
+    def backend(self, value: str | None) -> None:
+        self._backend = self.checked_backend(value)
+
+    def checked_backend(self, name: str | None) -> str:
+        """`name` if this class runs on it; None is the default backend, as far as there is one.
+
+        Raises:
+            NotImplementedError: the class does not have this backend; says why if it knows.
+        """
+        supported = self.supported_backends
+        if AUTO not in supported and "torch" in supported and len(supported) > 1:
+            supported = (*supported, AUTO)
+        if name is None:
+            return default_backend() if default_backend() in supported else supported[0]
+        if name not in supported:
+            why = reason_for_torch_only(type(self)) if name in BACKENDS else ""
             raise NotImplementedError(
-                f"{value} is not a supported backend of {type(self).__name__}! "
-                f"Choose one of {self.supported_backends}."
+                f"{name} is not a supported backend of {type(self).__name__}! "
+                f"Choose one of {supported}.{why and f' {why}'}"
             )
-        self._backend = value
+        return name
 
     # memories
 
@@ -297,6 +312,15 @@ class MemoryModule(nn.Module, StepModule):
 
     def extra_repr(self) -> str:
         return f"step_mode={self.step_mode}, backend={self.backend}"
+
+
+def reason_for_torch_only(cls: type) -> str:
+    """The sentence in the docstring of a class that says why it has no fused backends."""
+    paragraphs = (inspect.getdoc(cls) or "").split("\n\n")
+    for paragraph in paragraphs:
+        if paragraph.startswith("No scalar recurrence:"):
+            return " ".join(paragraph.split())
+    return ""
 
 
 def _off_graph(value: Any) -> Any:

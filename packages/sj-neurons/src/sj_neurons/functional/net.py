@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from torch import nn
 
-from ..base import BACKENDS, MemoryModule, StepModule
+from ..backend import AUTO, check_name
+from ..base import MemoryModule, StepModule
 
 __all__ = [
     "collect_reset_modules",
@@ -134,7 +135,8 @@ def set_backend(
 
     Args:
         net: the network.
-        backend: one of `sj_neurons.base.BACKENDS`.
+        backend: `'torch'`, `'cpp'`, `'cupy'`, or `'auto'`, which leaves modules without a choice
+            alone.
         instance: only modules of these classes.
         strict: raise instead of warning.
 
@@ -143,20 +145,19 @@ def set_backend(
         ValueError: no backend has this name.
         ImportError: the library behind the backend is missing.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"unknown backend {backend!r}; choose one of {BACKENDS}")
+    check_name(backend)
     kept: dict[str, str] = {}
     for module in net.modules():
         if not (isinstance(module, instance) and isinstance(module, MemoryModule)):
             continue
-        if backend in module.supported_backends:
+        try:
             module.backend = backend
-        else:
-            kept[type(module).__name__] = ", ".join(module.supported_backends)
-    if not kept:
+        except NotImplementedError as error:
+            kept[type(module).__name__] = str(error)
+    if not kept or backend == AUTO:
         return
-    why = "; ".join(f"{name} has only: {backends}" for name, backends in sorted(kept.items()))
-    message = f"backend {backend!r} was not set everywhere: {why}"
+    why = "\n".join(f"  {name}: {reason}" for name, reason in sorted(kept.items()))
+    message = f"backend {backend!r} was not set everywhere:\n{why}"
     if strict:
         raise NotImplementedError(message)
     warnings.warn(message, stacklevel=2)

@@ -53,7 +53,7 @@ class ActivationAwareIFNode(BaseNode):
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
     ) -> None:
         super().__init__(
@@ -78,6 +78,16 @@ class ActivationAwareIFNode(BaseNode):
     def charge(self, x: Any, v: Any) -> Any:
         return v + x
 
+    def step_tensor(self, name: str, dim: int) -> Tensor:
+        if not -dim <= self.channel_dim < dim:
+            raise ValueError(
+                f"{type(self).__name__}: the input has no dimension {self.channel_dim} for the "
+                f"channels of {name}; it has {dim} per step"
+            )
+        shape = [1] * dim
+        shape[self.channel_dim] = -1
+        return getattr(self, name).view(shape)
+
     def _along_channels(self, name: str, h: Any) -> Any:
         """The number or buffer `name`, shaped to meet `h` along `channel_dim`."""
         value = getattr(self, name)
@@ -89,9 +99,7 @@ class ActivationAwareIFNode(BaseNode):
                 f"{type(self).__name__}: {name} has {len(value)} channels along dimension "
                 f"{self.channel_dim}, got an input {tuple(h.shape)}"
             )
-        shape = [1] * h.dim()
-        shape[self.channel_dim] = -1
-        return value.view(shape)
+        return self.step_tensor(name, h.dim())
 
     def fire(self, h: Any) -> Any:
         surrogate: Any = self.surrogate_function

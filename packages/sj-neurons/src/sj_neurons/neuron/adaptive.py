@@ -55,7 +55,7 @@ class AdaptBaseNode(BaseNode):
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
     ) -> None:
         super().__init__(
@@ -146,7 +146,7 @@ class IzhikevichNode(AdaptBaseNode):
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
     ) -> None:
         super().__init__(

@@ -18,11 +18,18 @@ from torch import Tensor
 
 from .. import ops
 from .._arguments import checked_number
+from ..backend import BACKENDS
 from ..base import MemoryModule
 from ..surrogate import Sigmoid, SurrogateFunction
 from ._checks import checked_surrogate
 
 __all__ = ["BaseNode"]
+
+
+def _constant_when_compiled(method: Any) -> Any:
+    """`torch.compiler.assume_constant_result` without the import of the compiler, which is long."""
+    method._dynamo_marked_constant = True
+    return method
 
 
 class BaseNode(MemoryModule):
@@ -44,7 +51,8 @@ class BaseNode(MemoryModule):
         surrogate_function: spike function with surrogate gradient; a new `Sigmoid()` if `None`.
         detach_reset: whether the reset is left out of the gradient.
         step_mode: `'s'` or `'m'`.
-        backend: which implementation runs the steps; see `supported_backends`.
+        backend: which implementation runs the steps: `'torch'`, `'cpp'`, `'cupy'` or `'auto'`
+            (:mod:`sj_neurons.backend`); the default backend, `'torch'`, if `None`.
         store_v_seq: keep the potentials after each reset of an `'m'` call in `v_seq`, `[T, N, *]`.
 
     Raises:
@@ -70,7 +78,7 @@ class BaseNode(MemoryModule):
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
     ) -> None:
         super().__init__()
@@ -91,7 +99,8 @@ class BaseNode(MemoryModule):
             at_rest = self.v_reset if name == "v" and self.v_reset is not None else value
             self.register_memory(name, at_rest)
         self.step_mode = step_mode
-        self.backend = backend
+        # what the subclass's constructor sets comes later, so the step cannot be traced yet
+        self._backend = self._available_backend(backend)
 
     # the pure step
 
@@ -118,6 +127,13 @@ class BaseNode(MemoryModule):
         spike = self.fire(h)
         return spike, self.voltage_reset(h, spike)
 
+    def step_tensor(self, name: str, dim: int) -> Tensor:
+        """The tensor attribute `name`, shaped to broadcast against one step of `dim` dimensions.
+
+        Fused kernels read tensors through it; a class whose step reshapes them overrides it.
+        """
+        return getattr(self, name)
+
     # the imperative hooks
 
     def neuronal_charge(self, x: Tensor) -> None:
@@ -134,7 +150,66 @@ class BaseNode(MemoryModule):
 
     # running it
 
+    @property
+    def supported_backends(self) -> tuple[str, ...]:
+        """The backends of a scalar recurrence."""
+        return BACKENDS
+
+    def checked_backend(self, name: str | None) -> str:
+        """`name`, if the step runs on it.
+
+        Raises:
+            NotImplementedError: the step cannot be fused; says why.
+            ImportError: the library behind the backend is missing.
+        """
+        name = self._available_backend(name)
+        if name in ("cpp", "cupy"):
+            from ..kernels import select
+
+            select.watched_values(self)
+        return name
+
+    def _available_backend(self, name: str | None) -> str:
+        name = super().checked_backend(name)
+        if name == "cupy":
+            from ..kernels import select
+
+            select.require(name)
+        return name
+
+    def _fused(self, x_seq: Tensor, store_v_seq: bool) -> tuple[Tensor, Tensor | None] | None:
+        """Outputs and potentials `[T, N, *]` by the fused backend, or None if torch is to run."""
+        from ..kernels import run  # most programs never need it
+
+        call = run.call_for(self, x_seq)
+        if call is None:
+            return None
+        outputs, v_seq, last = run.run_sequence(self, call, x_seq, store_v_seq)
+        self._memories.update(last)
+        return outputs, v_seq
+
+    @_constant_when_compiled
+    def _watched_values(self) -> tuple[tuple[str, Any], ...]:
+        from ..kernels import select
+
+        return select.watched_values(self)
+
+    @_constant_when_compiled
+    def _constant_call(self, device: str, dtype: torch.dtype) -> Any:
+        from ..kernels import select
+
+        return select.call_of(self, device, dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        state.pop("_calls", None)  # made anew when needed
+        return state
+
     def single_step_forward(self, x: Tensor) -> Tensor:
+        if self._backend != "torch":
+            fused = self._fused(x.unsqueeze(0), store_v_seq=False)
+            if fused is not None:
+                return fused[0].squeeze(0)
         states = self._fitting_states(x.shape, x)
         if self._overrides_hooks:
             self._store(states)
@@ -149,6 +224,12 @@ class BaseNode(MemoryModule):
                 f"{type(self).__name__}: expected a sequence [T, N, *] with T > 0, "
                 f"got shape {tuple(x_seq.shape)}"
             )
+        if self._backend != "torch":
+            fused = self._fused(x_seq, self.store_v_seq)
+            if fused is not None:
+                if self.store_v_seq:
+                    self.v_seq = fused[1]
+                return fused[0]
         states = self._fitting_states(x_seq.shape[1:], x_seq)
         spikes, potentials = [], []
         if self._overrides_hooks:
@@ -178,13 +259,19 @@ class BaseNode(MemoryModule):
     def _fitting_states(self, shape: torch.Size, x: Tensor) -> list[Tensor]:
         return [self._fitting_state(self._memories[name], shape, x) for name in self.states]
 
-    def _fitting_state(self, v: Any, shape: torch.Size, x: Tensor) -> Tensor:
-        """The state as a tensor of the input's shape `[N, *]`, dtype and device."""
+    def _fitting_state(
+        self, v: Any, shape: torch.Size, x: Tensor, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """The state as a tensor of the input's shape `[N, *]` and device.
+
+        Its dtype is that of the input, unless another is asked for.
+        """
         if not shape:
             raise ValueError(
                 f"{type(self).__name__}: expected an input [N, *] per step, got a single number"
             )
-        dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
+        if dtype is None:
+            dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
         if not isinstance(v, Tensor):
             return torch.full(shape, v, dtype=dtype, device=x.device)
         if v.shape != shape:

@@ -49,7 +49,7 @@ class ComplementaryLIFNode(BaseNode):
         v_threshold: float | Tensor = 1.0,
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
         detach_reset: bool = False,
     ) -> None:

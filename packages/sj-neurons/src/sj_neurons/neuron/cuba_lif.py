@@ -49,7 +49,7 @@ class CUBALIFNode(BaseNode):
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
     ) -> None:
         super().__init__(

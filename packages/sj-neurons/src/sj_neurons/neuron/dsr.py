@@ -199,7 +199,7 @@ class DSRIFNode(_DSRNode):
         v_threshold_grad_scaling: float = 1.0,
         v_threshold_lower_bound: float = 0.01,
         step_mode: str = "m",
-        backend: str = "torch",
+        backend: str | None = None,
     ) -> None:
         super().__init__(
             T,
@@ -251,7 +251,7 @@ class DSRLIFNode(_DSRNode):
         v_threshold_grad_scaling: float = 1.0,
         v_threshold_lower_bound: float = 0.1,
         step_mode: str = "m",
-        backend: str = "torch",
+        backend: str | None = None,
     ) -> None:
         super().__init__(
             T,

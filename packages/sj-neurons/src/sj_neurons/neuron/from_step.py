@@ -41,7 +41,7 @@ class StepNode(BaseNode):
     def __init__(
         self,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
         **params: Any,
     ) -> None:
@@ -119,7 +119,7 @@ def from_step(
 
     Returns:
         A subclass of :class:`BaseNode` with the constructor
-        `(step_mode="s", backend="torch", store_v_seq=False, **params)`.
+        `(step_mode="s", backend=None, store_v_seq=False, **params)`.
 
     Raises:
         TypeError: `step` does not take these states and params, or a value is of the wrong kind.

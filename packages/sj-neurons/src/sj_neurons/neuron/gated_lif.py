@@ -78,7 +78,7 @@ class GatedLIFNode(BaseNode):
         init_conduct: float = 0.5,
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         step_mode: str = "m",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
     ) -> None:
         super().__init__(
@@ -111,11 +111,15 @@ class GatedLIFNode(BaseNode):
     def supported_step_mode(self) -> tuple[str, ...]:
         return ("m",)
 
+    def step_tensor(self, name: str, dim: int) -> Tensor:
+        return self._along_channels(getattr(self, name))
+
+    def _along_channels(self, logit: Tensor) -> Tensor:
+        return logit if self.inplane is None else logit.view(*logit.shape, 1, 1)
+
     def _value(self, logit: Any) -> Any:
         """What the parameter `logit` stands for, shaped to meet one step `[N, C, H, W]`."""
-        if isinstance(logit, Tensor) and self.inplane is not None:
-            logit = logit.view(*logit.shape, 1, 1)
-        return ops.sigmoid(logit)
+        return ops.sigmoid(self._along_channels(logit) if isinstance(logit, Tensor) else logit)
 
     def charge(self, x: Any, v: Any, last_spike: Any) -> Any:
         """Charged potential; `x` is the gated input i."""

@@ -40,7 +40,7 @@ class HalfThresholdIFNode(BaseNode):
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
     ) -> None:
         super().__init__(
@@ -53,8 +53,10 @@ class HalfThresholdIFNode(BaseNode):
     def charge(self, x: Any, v: Any) -> Any:
         return v + x
 
-    def _fitting_state(self, v: Any, shape: torch.Size, x: Tensor) -> Tensor:
+    def _fitting_state(
+        self, v: Any, shape: torch.Size, x: Tensor, dtype: torch.dtype | None = None
+    ) -> Tensor:
         start = self.get_reset_value("v")
         if isinstance(v, Tensor) and isinstance(start, Tensor) and v.shape == start.shape:
             v = v.expand(shape)  # a threshold per channel starts every channel at its own half
-        return super()._fitting_state(v, shape, x)
+        return super()._fitting_state(v, shape, x, dtype)

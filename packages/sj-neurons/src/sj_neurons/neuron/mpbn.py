@@ -67,7 +67,7 @@ class MPBNLIFNode(LIFNode):
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
         mpbn: bool = True,
         out_features: int | None = None,

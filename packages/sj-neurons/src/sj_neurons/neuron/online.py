@@ -78,7 +78,7 @@ class OTTTLIFNode(_OnlineLIFNode):
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = True,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
     ) -> None:
         super().__init__(
@@ -124,7 +124,7 @@ class SLTTLIFNode(_OnlineLIFNode):
         surrogate_function: SurrogateFunction | Callable[[Tensor], Tensor] | None = None,
         detach_reset: bool = True,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
     ) -> None:
         super().__init__(

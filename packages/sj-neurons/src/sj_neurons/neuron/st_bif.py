@@ -60,7 +60,7 @@ class STBIFNeuron(BaseNode):
         pos_max: float | None = None,
         neg_min: float | None = None,
         step_mode: str = "s",
-        backend: str = "torch",
+        backend: str | None = None,
         store_v_seq: bool = False,
     ) -> None:
         super().__init__(step_mode=step_mode, backend=backend, store_v_seq=store_v_seq)

@@ -112,6 +112,8 @@ class SurrogateFunction(nn.Module):
         self.spiking = spiking
 
     def forward(self, x: Tensor) -> Tensor:
+        if hasattr(x, "__sj_op__"):
+            return ops.fire(x, self)
         if self.spiking:
             return self.spiking_function(x, *self.parameter_values)
         return self.primitive_function(x, *self.parameter_values)

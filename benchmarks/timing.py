@@ -1,0 +1,91 @@
+"""Times of several contenders, taken side by side so that they share the machine's moods.
+
+CPU time of the process is counted: it does not grow while other programs have the processor. What
+it cannot hide is a memory bus that others use; the quartiles show that.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+__all__ = ["Timing", "interleaved"]
+
+_SHORT = 1e-3  # seconds; shorter calls are repeated within one measurement
+_FEWEST, _MOST = 5, 400  # rounds
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds per call: median and quartiles over `rounds` rounds."""
+
+    ms: float
+    low: float
+    high: float
+    rounds: int
+
+    def record(self) -> dict[str, float]:
+        """As written to JSON, rounded to what is meaningful."""
+        return {
+            key: value if key == "rounds" else float(f"{value:.4g}")
+            for key, value in asdict(self).items()
+        }
+
+
+def interleaved(
+    contenders: Mapping[str, Callable[[], object]],
+    seconds: float,
+    clock: Clock = time.process_time,
+) -> dict[str, Timing]:
+    """Call all contenders in turn until the time is over.
+
+    Args:
+        contenders: what to call, by name; each is called three times before it counts.
+        seconds: wall-clock time for all of them together; a few rounds are made in any case.
+        clock: counts seconds.
+    """
+    shuffled = random.Random(0).sample
+    with _without_collection():
+        repeats = {name: _repeats(call, clock) for name, call in contenders.items()}
+        times: dict[str, list[float]] = {name: [] for name in contenders}
+        end = time.perf_counter() + seconds
+        for made in range(_MOST):
+            if made >= _FEWEST and time.perf_counter() > end:
+                break
+            for name in shuffled(list(contenders), len(contenders)):
+                call, count = contenders[name], repeats[name]
+                start = clock()
+                for _ in range(count):
+                    call()
+                times[name].append((clock() - start) / count * 1e3)
+    return {name: _summary(values) for name, values in times.items()}
+
+
+def _repeats(call: Callable[[], object], clock: Clock) -> int:
+    call()
+    call()
+    start = clock()
+    call()
+    return max(1, min(1000, int(_SHORT / max(clock() - start, 1e-7))))
+
+
+def _summary(values: list[float]) -> Timing:
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Timing(middle, low, high, len(values))
+
+
+@contextmanager
+def _without_collection():
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
