@@ -3,9 +3,41 @@
 Shapes: step mode 's' takes one step `[N, *]`, step mode 'm' takes a sequence `[T, N, *]`.
 """
 
-from .container import SeqToANNContainer
-from .dropout import Dropout
-from .linear import Linear
+from .attention import (
+    ChannelQKAttention,
+    MultiDimensionalAttention,
+    QKAttention,
+    SpikingSelfAttention,
+    TemporalWiseAttention,
+    TokenQKAttention,
+)
+from .container import (
+    SeqToANNContainer,
+)
+from .dropout import (
+    DropConnectLinear,
+    Dropout,
+    Dropout2d,
+)
+from .linear import (
+    Linear,
+)
+from .norm import (
+    BatchNormThroughTime1d,
+    BatchNormThroughTime2d,
+    BatchNormThroughTime3d,
+    NeuNorm,
+    TemporalEffectiveBatchNorm1d,
+    TemporalEffectiveBatchNorm2d,
+    TemporalEffectiveBatchNorm3d,
+    ThresholdDependentBatchNorm1d,
+    ThresholdDependentBatchNorm2d,
+    ThresholdDependentBatchNorm3d,
+)
+from .spike_count import (
+    SpikeCountToBinary,
+    TemporalBinSum,
+)
 from .torch_layers import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -32,6 +64,10 @@ from .torch_layers import (
     MaxUnpool3d,
     Upsample,
 )
+from .weight_standardization import (
+    WSConv2d,
+    WSLinear,
+)
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -43,13 +79,19 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "BatchNormThroughTime1d",
+    "BatchNormThroughTime2d",
+    "BatchNormThroughTime3d",
+    "ChannelQKAttention",
     "Conv1d",
     "Conv2d",
     "Conv3d",
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "DropConnectLinear",
     "Dropout",
+    "Dropout2d",
     "Flatten",
     "GroupNorm",
     "Linear",
@@ -59,8 +101,24 @@ __all__ = [
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",
+    "MultiDimensionalAttention",
+    "NeuNorm",
+    "QKAttention",
     "SeqToANNContainer",
+    "SpikeCountToBinary",
+    "SpikingSelfAttention",
+    "TemporalBinSum",
+    "TemporalEffectiveBatchNorm1d",
+    "TemporalEffectiveBatchNorm2d",
+    "TemporalEffectiveBatchNorm3d",
+    "TemporalWiseAttention",
+    "ThresholdDependentBatchNorm1d",
+    "ThresholdDependentBatchNorm2d",
+    "ThresholdDependentBatchNorm3d",
+    "TokenQKAttention",
     "Upsample",
+    "WSConv2d",
+    "WSLinear",
 ]
 
 __version__ = "0.1.0"
