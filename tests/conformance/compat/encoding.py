@@ -1,0 +1,1 @@
+from sj_layers.encoding import *  # noqa: F403
