@@ -3,6 +3,7 @@
 Shapes: step mode 's' takes one step `[N, *]`, step mode 'm' takes a sequence `[T, N, *]`.
 """
 
+from . import monitor
 from .attention import (
     ChannelQKAttention,
     MultiDimensionalAttention,
@@ -11,6 +12,7 @@ from .attention import (
     TemporalWiseAttention,
     TokenQKAttention,
 )
+from .check import check
 from .container import (
     SeqToANNContainer,
 )
@@ -34,6 +36,7 @@ from .norm import (
     ThresholdDependentBatchNorm2d,
     ThresholdDependentBatchNorm3d,
 )
+from .profile import profile
 from .spike_count import (
     SpikeCountToBinary,
     TemporalBinSum,
@@ -119,6 +122,9 @@ __all__ = [
     "Upsample",
     "WSConv2d",
     "WSLinear",
+    "check",
+    "monitor",
+    "profile",
 ]
 
 __version__ = "0.1.0"
