@@ -1,0 +1,1 @@
+from sj_layers.learning import *  # noqa: F403
