@@ -41,6 +41,7 @@ from .spike_count import (
     SpikeCountToBinary,
     TemporalBinSum,
 )
+from .spike_linear import SpikeLinear
 from .torch_layers import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -109,6 +110,7 @@ __all__ = [
     "QKAttention",
     "SeqToANNContainer",
     "SpikeCountToBinary",
+    "SpikeLinear",
     "SpikingSelfAttention",
     "TemporalBinSum",
     "TemporalEffectiveBatchNorm1d",
