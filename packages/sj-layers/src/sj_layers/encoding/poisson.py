@@ -25,7 +25,8 @@ __all__ = ["PoissonEncoder"]
 class PoissonEncoder(StatelessEncoder):
     """Random spikes whose rate is the input; no gradient.
 
-    Input and output have one shape, `[N, *]` or `[T, N, *]`, and one dtype.
+    Input and output have one shape, `[N, *]` or `[T, N, *]`, and one dtype. `torch.compile` takes
+    it without a generator only.
 
     Args:
         step_mode: `'s'` or `'m'`; every value gets a draw of its own in both.

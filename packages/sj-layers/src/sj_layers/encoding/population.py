@@ -129,7 +129,8 @@ class PopSpikeEncoderDeterministic(_PopulationEncoder):
 class PopSpikeEncoderRandom(_PopulationEncoder):
     """Population activity as the probability of a spike.
 
-    Observations `[N, obs_dim]`, output `[spike_ts, N, obs_dim * pop_dim]`.
+    Observations `[N, obs_dim]`, output `[spike_ts, N, obs_dim * pop_dim]`. `torch.compile` takes it
+    without a generator only.
 
     Args:
         obs_dim, pop_dim, spike_ts, mean_range, std: see :class:`PopSpikeEncoderDeterministic`.

@@ -1,0 +1,1 @@
+from sj_layers.rnn import *  # noqa: F403
