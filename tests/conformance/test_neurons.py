@@ -9,7 +9,8 @@ import pytest
 
 DATA = Path(__file__).parent / "data" / "neurons"
 GROUPS = {
-    "surrogate": 36, "if": 12, "lif": 48, "plif": 48, "step_s": 3, "other": 49, "functional": 21
+    "surrogate": 36, "if": 12, "lif": 48, "plif": 48, "step_s": 3, "other": 49, "functional": 21,
+    "encoder": 6, "rnn": 6,
 }  # fmt: skip
 CASES = [
     case
