@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ._pyplot import as_cpu_tensor, require_pyplot
+from ._pyplot import as_cpu_tensor, new_or_given, require_pyplot
 
 __all__ = ["plot_2d_feature_map"]
 
@@ -19,6 +19,7 @@ def plot_2d_feature_map(
     title: str,
     figsize: tuple[float, float] = (12, 8),
     dpi: int = 200,
+    ax: Any = None,
 ) -> tuple[Any, Any]:
     """Draw `C` feature maps as a grid.
 
@@ -30,6 +31,7 @@ def plot_2d_feature_map(
         title: title of the figure.
         figsize: size in inches.
         dpi: dots per inch.
+        ax: axes to draw on, instead of those of a new figure.
 
     Returns:
         `(fig, ax)` of matplotlib.
@@ -51,9 +53,8 @@ def plot_2d_feature_map(
         top, left = (index // ncols) * (height + space), (index % ncols) * (width + space)
         grid[top : top + height, left : left + width] = image
 
-    plt = require_pyplot()
-    fig, ax = plt.subplots(figsize=figsize, dpi=dpi)
-    colours = plt.get_cmap("gray").with_extremes(bad="tab:blue")
+    fig, ax = new_or_given(ax, figsize, dpi)
+    colours = require_pyplot().get_cmap("gray").with_extremes(bad="tab:blue")
     ax.imshow(grid.numpy(), cmap=colours, vmin=0.0, vmax=1.0, interpolation="nearest")
     ax.set_title(title)
     ax.axis("off")

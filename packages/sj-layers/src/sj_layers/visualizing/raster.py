@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._pyplot import as_cpu_tensor, require_pyplot
+from ._pyplot import as_cpu_tensor, integer_ticks, new_or_given
 
 __all__ = ["plot_1d_spikes"]
 
@@ -18,6 +18,7 @@ def plot_1d_spikes(
     firing_rate_map_title: str = "Firing Rate",
     figsize: tuple[float, float] = (12, 8),
     dpi: int = 200,
+    ax: Any = None,
 ) -> tuple[Any, Any]:
     """Draw when each neuron fired, with its firing rate beside it.
 
@@ -30,6 +31,7 @@ def plot_1d_spikes(
         firing_rate_map_title: title of that column.
         figsize: size in inches.
         dpi: dots per inch.
+        ax: axes to draw on, instead of those of a new figure.
 
     Returns:
         `(fig, ax)` of matplotlib; `ax` is the raster's.
@@ -39,25 +41,21 @@ def plot_1d_spikes(
     """
     data = as_cpu_tensor(spikes, "T, N")
     steps, neurons = data.shape
-    plt = require_pyplot()
+    fig, ax = new_or_given(ax, figsize, dpi)
     if plot_firing_rate:
-        fig, (ax, rate_ax) = plt.subplots(
-            1, 2, figsize=figsize, dpi=dpi, sharey=True, width_ratios=(12, 1), layout="constrained"
-        )
+        rate_ax = ax.inset_axes((1.02, 0.0, 0.05, 1.0))
         image = rate_ax.imshow(
             data.mean(0).unsqueeze(1).numpy(), aspect="auto", cmap="magma", vmin=0.0, vmax=1.0
         )
         rate_ax.set_title(firing_rate_map_title)
         rate_ax.set_xticks([])
-        fig.colorbar(image, ax=rate_ax)
-    else:
-        fig, ax = plt.subplots(figsize=figsize, dpi=dpi, layout="constrained")
+        rate_ax.set_yticks([])
+        fig.colorbar(image, cax=ax.inset_axes((1.09, 0.0, 0.015, 1.0)))
 
     when, who = data.nonzero(as_tuple=True)
     ax.vlines(when.numpy(), who.numpy() - 0.4, who.numpy() + 0.4, colors="black", linewidth=1.2)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     ax.set_xlim(-0.5, steps - 0.5)
     ax.set_ylim(neurons - 0.5, -0.5)
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    integer_ticks(ax.xaxis, ax.yaxis)
     return fig, ax
