@@ -127,7 +127,7 @@ FACTORS: tuple[tuple[Any, ...], ...] = (
     tuple(NEURONS), tuple(SURROGATES), DTYPES, ("hard", "soft"), (False, True), ARCHS,
     tuple(FORMS)[:-1],
 )  # fmt: skip
-EVERY_SURROGATE = "backward-2"  # with --all; the surrogate changes the adjoint, not the loops
+ALL_WITH = "backward-2"  # with --all; the surrogate changes the adjoint, not the loops
 
 
 # which combinations
@@ -166,9 +166,9 @@ def cover(factors: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
 
 
 def everything() -> list[Row]:
-    """All combinations, of one form with every surrogate and of the others with one surrogate."""
+    """All combinations with one form; the other forms with one surrogate and detached resets."""
     rows = [Row(*values) for values in itertools.product(*FACTORS[:-1], FORMS)]
-    return [row for row in rows if row.form == EVERY_SURROGATE or row.surrogate == "ATan"]
+    return [row for row in rows if row.form == ALL_WITH or (row.surrogate == "ATan" and row.detach)]
 
 
 # from a row to a source
