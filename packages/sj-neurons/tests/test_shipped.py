@@ -150,10 +150,6 @@ def test_the_programs_are_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_kernels_are_named_alike_where_they_are_compiled_and_looked_up() -> None:
-    assert shipped.kernel_name("text", "float32") == cpp.kernel_name("text", "float32")
-
-
 def test_every_kernel_is_in_the_library(built: Path) -> None:
     for level, flags in shipped.LEVELS.items():
         library = shipped.library_in(built, flags)

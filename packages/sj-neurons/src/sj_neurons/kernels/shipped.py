@@ -13,7 +13,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from .compile_cpp import FLAGS, _intact, cpu_flags
+from .compile_cpp import FLAGS, cpu_flags, intact
 from .emit_cpp import prelude
 
 __all__ = ["LEVELS", "kernel_name", "library_in", "library_name", "shipped_library", "version"]
@@ -62,7 +62,7 @@ def library_in(folder: Path, flags: frozenset[str]) -> ctypes.CDLL | None:
         path = folder / library_name(level)
         if not (needed <= flags and path.is_file()):
             continue
-        library = _intact(path)
+        library = intact(path)
         try:
             if library is not None and hasattr(library, version()):
                 return library
