@@ -364,6 +364,13 @@ def test_roots_are_no_powers() -> None:
     assert "R(1) / sj::square_root(v0);" in text and "sj::power(v0, R(1.7));" in text
 
 
+def test_a_program_without_gradients_has_no_backward_kernels() -> None:
+    made = plan(trace.trace(neuron.STBIFNeuron(0.5, 8)).program.text)
+    assert not made.has_gradient
+    text = emit_cuda.cuda_source(made, "float32", "name", [Form("backward"), Form("forward")])
+    assert "name_forward_w1" in text and "backward" not in text
+
+
 def source_of(node: Any) -> str:
     made = plan(trace.trace(node).program.text)
     return emit_cuda.cuda_source(made, "float32", "name", [Form("forward")])

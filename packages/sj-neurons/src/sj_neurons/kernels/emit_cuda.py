@@ -127,7 +127,8 @@ def cuda_source(plan: Plan, dtype: str, name: str, forms: Iterable[Form]) -> str
     """
     lines = _program(plan, dtype, name)
     for form in forms:
-        lines += _kernel(plan, dtype, name, form)
+        if form.direction == "forward" or plan.has_gradient:
+            lines += _kernel(plan, dtype, name, form)
     return "\n".join(lines) + "\n"
 
 
