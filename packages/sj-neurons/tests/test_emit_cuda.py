@@ -365,7 +365,10 @@ def test_roots_are_no_powers() -> None:
 
 
 def test_a_program_without_gradients_has_no_backward_kernels() -> None:
-    made = plan(trace.trace(neuron.STBIFNeuron(0.5, 8)).program.text)
+    signs = neuron.from_step(
+        lambda x, v: (ops.sign(x + v), ops.sign(v)), states={"v": 0.0}, name="S"
+    )
+    made = plan(trace.trace(signs()).program.text)
     assert not made.has_gradient
     text = emit_cuda.cuda_source(made, "float32", "name", [Form("backward"), Form("forward")])
     assert "name_forward_w1" in text and "backward" not in text
