@@ -58,7 +58,7 @@ def own_step(fire: Any, detach: bool) -> Any:
         h = v + (ops.tanh(gain * x) - v) / tau
         s = ops.fire(h - (1.0 + a), fire)
         kept = ops.detach(s) if detach else s
-        return s, ops.maximum(h * (1.0 - kept), -1.0), a * 0.9 + ops.where(h > 0.0, s, 0.0)
+        return s, ops.maximum(h * (1.0 - kept), 0.0 * h - 1.0), a * 0.9 + ops.where(h > 0.0, s, 0.0)
 
     params = {"gain": torch.nn.Parameter(torch.ones(3)), "tau": 2.0}
     made = neuron.from_step(adapting, states={"v": 0.0, "a": 0.0}, params=params)
