@@ -39,7 +39,7 @@ def prepare() -> ctypes.CDLL:
 
 
 def moments(x: Tensor, T: int, inner: int, size: int) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each channel, in float64, over the first T rows of `x` `[., N]`."""
+    """Mean and biased variance of each channel in float64, over the first T rows `[N]` of `x`."""
     N = x.shape[1]
     mean = torch.empty(size, dtype=torch.float64)
     variance = torch.empty_like(mean)

@@ -57,7 +57,7 @@ _source = cache(cuda_source)
 
 
 def moments(x: Tensor, T: int, inner: int, size: int) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each channel, in float64, over the first T rows of `x` `[., N]`."""
+    """Mean and biased variance of each channel in float64, over the first T rows `[N]` of `x`."""
     steps = x[:T].reshape(-1)
     if inner == 1:  # as channels-last, for which torch has a kernel of its own
         batch = steps.view(1, -1, 1, size).permute(0, 3, 1, 2)
