@@ -159,11 +159,17 @@ def test_memory_is_kept_for_the_input_alone():
     node = neuron.LIFNode(step_mode="m", backend="cpp")
     x = values(T, N, C).requires_grad_(True)
     kept: list[Tensor] = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         y = node(x)
-    assert [t.data_ptr() for t in kept] == [x.data_ptr()]
+    assert [tensor.data_ptr() for tensor in kept] == [x.data_ptr()]
     gone = weakref.ref(y)
-    del y, kept
+    del y
+    kept.clear()
     node.reset()
     gc.collect()
     assert gone() is None
