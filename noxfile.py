@@ -218,13 +218,14 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure: each benchmarks/bench_*.py prints one JSON object."""
+    """Measure and check the targets; after --: other options, such as --json FILE --check."""
     scripts = sorted(ROOT.glob("benchmarks/bench_*.py"))
     if not scripts:
         session.error("there is no benchmarks/bench_*.py yet")
-    install(session, EVERYTHING)
+    install(session, [*EVERYTHING, *tools("bench")])
     for script in scripts:
-        session.run("python", str(script.relative_to(ROOT)), *session.posargs)
+        options = session.posargs or ["--check"]
+        session.run("python", script.relative_to(ROOT).as_posix(), *options)
 
 
 @nox.session

@@ -28,7 +28,7 @@ SOME_SIZES = [(4, 1 << 20), (16, 1 << 20)]
 TINY = [(4, 4096)]
 PARTS = ("lif", "memory", "neurons", "dtypes", "threads", "start", "allocators")
 ON_GPU = ("lif", "dtypes")
-DISTRIBUTIONS = ("torch", "numpy", "sj-neurons", "spikingjelly", "snntorch", "norse", "sinabs")
+DISTRIBUTIONS = ("torch", "numpy", "spikingjelly", "snntorch", "norse", "sinabs")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,11 +71,13 @@ def _sizes(value: str) -> list[tuple[int, int]]:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All numbers of the parts asked for."""
     at_start = load()
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler talks otherwise
+    for quiet, level in (("KINETO_LOG_LEVEL", "99"), ("TORCH_CPP_LOG_LEVEL", "ERROR")):
+        os.environ.setdefault(quiet, level)  # the profiler talks otherwise
     import torch  # after the allocator is settled
 
     torch.set_num_threads(1)
     import parts
+    import sj_neurons
 
     quick, seconds, device = options.quick, options.seconds, options.device
     chosen = [p for p in options.parts if device == "cpu" or p in ON_GPU]
@@ -97,7 +99,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "schema": SCHEMA,
         "date": datetime.now(UTC).date().isoformat(),
         "cpu": cpu(),
-        "versions": versions(DISTRIBUTIONS),
+        "versions": {"sj-neurons": sj_neurons.__version__, **versions(DISTRIBUTIONS)},
         "settings": {
             "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
             "threads": 1,

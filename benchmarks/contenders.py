@@ -63,8 +63,8 @@ def lif_layers(
 
 
 def _spikingjelly(device: str) -> Layer:
-    from spikingjelly.activation_based import neuron as theirs
-    from spikingjelly.activation_based import surrogate as gradients
+    from spikingjelly.activation_based import neuron as theirs  # pyright: ignore
+    from spikingjelly.activation_based import surrogate as gradients  # pyright: ignore
 
     return from_rest(
         theirs.LIFNode(
@@ -74,8 +74,8 @@ def _spikingjelly(device: str) -> Layer:
 
 
 def _snntorch(device: str) -> Layer:
-    import snntorch
-    from snntorch import surrogate as gradients
+    import snntorch  # pyright: ignore
+    from snntorch import surrogate as gradients  # pyright: ignore
 
     cell = snntorch.Leaky(beta=0.5, spike_grad=gradients.atan(alpha=2.0), reset_mechanism="zero")
     cell.to(device)
@@ -92,7 +92,7 @@ def _snntorch(device: str) -> Layer:
 
 
 def _norse(device: str) -> Layer:
-    from norse.torch import LIFBoxCell, LIFBoxParameters
+    from norse.torch import LIFBoxCell, LIFBoxParameters  # pyright: ignore
 
     cell = LIFBoxCell(LIFBoxParameters(tau_mem_inv=torch.tensor(500.0)), dt=0.001)  # 1 / tau
     cell.to(device)
@@ -109,7 +109,7 @@ def _norse(device: str) -> Layer:
 
 
 def _sinabs(device: str) -> Layer:
-    from sinabs import activation, layers
+    from sinabs import activation, layers  # pyright: ignore
 
     cell = layers.LIF(
         tau_mem=1 / math.log(2),  # a decay of 1/2 per step

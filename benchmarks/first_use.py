@@ -28,10 +28,11 @@ def measure() -> dict[str, float]:
 
 
 def _fresh(literal: str, folder: str) -> dict[str, float]:
+    environment = os.environ | {"SJ_NEURONS_CACHE": folder}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as installed: Python compiles once
     done = subprocess.run(
         [sys.executable, __file__, literal],
-        stdout=subprocess.PIPE, text=True, check=True,
-        env=os.environ | {"SJ_NEURONS_CACHE": folder},
+        stdout=subprocess.PIPE, text=True, check=True, env=environment,
     )  # fmt: skip
     return json.loads(done.stdout)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
@@ -36,7 +37,7 @@ def peak_bytes(call: Callable[[], object]) -> int:
     """The most that torch has allocated on the CPU at one time within `call`, in bytes."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         call()
-    recorded = profiler.profiler.kineto_results.events()  # pyright: ignore
+    recorded: Any = profiler.profiler.kineto_results.events()  # pyright: ignore
     steps = [(event.start_ns(), event.nbytes()) for event in recorded if event.name() == "[memory]"]
     held = most = 0
     for _, change in sorted(steps, key=lambda step: step[0]):

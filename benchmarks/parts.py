@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from contenders import Case, Layer, all_neurons, from_rest, lif_layers, our_lif
 from machine import environment
 from memory import peak_bytes, saved_bytes
 from timing import Timing, interleaved
-from torch import Tensor
 
 __all__ = ["allocators", "dtypes", "lif", "memory", "neurons", "start", "threads"]
 

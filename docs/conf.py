@@ -20,6 +20,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "api_pages",
     "neuron_pages",
+    "speed_pages",
     "docstrings",
 ]
 exclude_patterns = ["_build", "_ext", "examples"]

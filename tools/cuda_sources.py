@@ -58,7 +58,7 @@ def own_step(fire: Any, detach: bool) -> Any:
         h = v + (ops.tanh(gain * x) - v) / tau
         s = ops.fire(h - (1.0 + a), fire)
         kept = ops.detach(s) if detach else s
-        return s, ops.maximum(h * (1.0 - kept), -1.0), a * 0.9 + ops.where(h > 0.0, s, 0.0)
+        return s, ops.maximum(h * (1.0 - kept), 0.0 * h - 1.0), a * 0.9 + ops.where(h > 0.0, s, 0.0)
 
     params = {"gain": torch.nn.Parameter(torch.ones(3)), "tau": 2.0}
     made = neuron.from_step(adapting, states={"v": 0.0, "a": 0.0}, params=params)
@@ -127,7 +127,7 @@ FACTORS: tuple[tuple[Any, ...], ...] = (
     tuple(NEURONS), tuple(SURROGATES), DTYPES, ("hard", "soft"), (False, True), ARCHS,
     tuple(FORMS)[:-1],
 )  # fmt: skip
-EVERY_SURROGATE = "backward-2"  # with --all; the surrogate changes the adjoint, not the loops
+ALL_WITH = "backward-2"  # with --all; the surrogate changes the adjoint, not the loops
 
 
 # which combinations
@@ -166,9 +166,9 @@ def cover(factors: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
 
 
 def everything() -> list[Row]:
-    """All combinations, of one form with every surrogate and of the others with one surrogate."""
+    """All combinations with one form; the other forms with one surrogate and detached resets."""
     rows = [Row(*values) for values in itertools.product(*FACTORS[:-1], FORMS)]
-    return [row for row in rows if row.form == EVERY_SURROGATE or row.surrogate == "ATan"]
+    return [row for row in rows if row.form == ALL_WITH or (row.surrogate == "ATan" and row.detach)]
 
 
 # from a row to a source

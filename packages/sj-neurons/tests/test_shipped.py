@@ -150,10 +150,6 @@ def test_the_programs_are_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_kernels_are_named_alike_where_they_are_compiled_and_looked_up() -> None:
-    assert shipped.kernel_name("text", "float32") == cpp.kernel_name("text", "float32")
-
-
 def test_every_kernel_is_in_the_library(built: Path) -> None:
     for level, flags in shipped.LEVELS.items():
         library = shipped.library_in(built, flags)
@@ -245,14 +241,31 @@ def test_a_library_of_other_sources_is_not_used(
         with (kernels / "prelude.h").open("a") as file:
             file.write("// another one\n")
     elif change == "absent":
-        (kernels / "emit.py").unlink()
-    package = types.ModuleType("other_kernels")
+        (kernels / "prelude.h").unlink()
+    package = types.ModuleType(f"kernels_{change}")
     package.__path__ = [str(kernels)]
-    monkeypatch.setitem(sys.modules, "other_kernels", package)
-    for name in ("shipped", "compile_cpp"):
-        monkeypatch.delitem(sys.modules, f"other_kernels.{name}", raising=False)
-    other = importlib.import_module("other_kernels.shipped")
+    monkeypatch.setitem(sys.modules, package.__name__, package)
+    other = importlib.import_module(f"{package.__name__}.shipped")
     assert (other.library_in(built, V3) is None) == (change is not None)
+
+
+def test_the_version_covers_all_that_makes_kernels(root: Path) -> None:
+    """What is imported to make the source is hashed, but for what names, compiles and loads it."""
+    code = (
+        "import sys, types\n"
+        "package = types.ModuleType('k')\n"
+        "package.__path__ = [sys.argv[1]]\n"
+        "sys.modules.update(k=package, torch=None)\n"
+        "import k.build_shipped\n"
+        "k.build_shipped.source()\n"
+        "print(*(name[2:] for name in sys.modules if name.startswith('k.')))\n"
+    )
+    kernels = root / "src" / "sj_neurons" / "kernels"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, str(kernels)], capture_output=True, text=True, check=True
+    )
+    imported = {f"{name}.py" for name in done.stdout.split()}
+    assert imported - {"build_shipped.py", "shipped.py", "compile_cpp.py"} == set(shipped._STAGES)
 
 
 def test_equal_sources_make_equal_bytes(root: Path, built: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Functions on whole networks, on sequences and on single time steps; losses; online learning."""
 
+from .batch_norm_neuron import batch_norm_module_neuron, batch_norm_neuron
 from .conv_bn_fusion import (
     PackedConvBN,
     fuse_conv_bn_eval_modules,
@@ -65,6 +66,8 @@ from .step import (
 
 __all__ = [
     "PackedConvBN",
+    "batch_norm_module_neuron",
+    "batch_norm_neuron",
     "chunk_multi_step_forward",
     "collect_reset_modules",
     "cuba_lif_step",

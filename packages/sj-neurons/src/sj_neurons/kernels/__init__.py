@@ -20,6 +20,10 @@ The stages, as they follow each other:
                     layout.py         tensors as rows of neurons
                     cpp.py, cuda.py   launchers
                     interpret.py      the program by torch, for gradients of gradients
+    with a norm     affine.py         program -> program that scales and shifts its input
+                    batch_norm.py     the differentiable operator of both
+                    channels_cpp.py   statistics over channels, with channels.h
+                    channels_cuda.py
 
 Nothing here is loaded before a neuron asks for another backend than `'torch'`.
 """

@@ -31,7 +31,7 @@ from pathlib import Path
 
 __all__ = [
     "FLAGS", "CompilerError", "cache_folder", "compile_library", "cpu_flags", "find_compiler",
-    "load",
+    "intact", "load",
 ]  # fmt: skip
 
 # -ffp-contract=off: a fused multiply-add rounds once where torch rounds twice.
@@ -81,7 +81,7 @@ def _found_or_made(
     try:
         for folder in _folders():
             path = folder / file_name
-            library = _intact(path)
+            library = intact(path)
             if library is not None:
                 return library
             try:
@@ -90,7 +90,7 @@ def _found_or_made(
             except OSError as error:  # a folder that cannot be written to
                 reason = f"no folder for compiled kernels can be written to: {error}"
                 continue
-            library = _intact(path)
+            library = intact(path)
             if library is not None:
                 return library
     except OSError as error:  # not even a temporary folder
@@ -182,7 +182,7 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
     process.kill()
 
 
-def _intact(path: Path) -> ctypes.CDLL | None:
+def intact(path: Path) -> ctypes.CDLL | None:
     """The library at `path`, if it is there and as it was written."""
     try:
         content = path.read_bytes()

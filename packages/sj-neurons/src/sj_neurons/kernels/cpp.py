@@ -6,7 +6,6 @@ All tensors are on the CPU; [T, N] stands for T rows of N neurons, dense within 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +16,9 @@ from torch import Tensor
 from .compile_cpp import CompilerError, find_compiler, load
 from .emit_cpp import backward_call, cpp_source, forward_call, prelude
 from .plan import plan
-from .shipped import shipped_library
+from .shipped import kernel_name, shipped_library
 
-__all__ = ["DTYPES", "CompilerError", "backward", "forward", "kernel_name", "parts_of", "prepare"]
+__all__ = ["DTYPES", "CompilerError", "backward", "forward", "parts_of", "prepare"]
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
 
@@ -42,11 +41,6 @@ class _Kernel:
 
 
 _kernels: dict[tuple[str, str], _Kernel] = {}
-
-
-def kernel_name(program: str, dtype: str) -> str:
-    """Name of the kernels of a program, as a symbol."""
-    return "sj_" + hashlib.sha256(f"{dtype}\n{program}".encode()).hexdigest()[:24]
 
 
 def prepare(wanted: Iterable[tuple[str, str]]) -> None:

@@ -11,7 +11,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -44,6 +46,7 @@ _NUMBERS = 64  # all that a thread of several neurons holds,
 _NUMBERS_NARROW = 80  # where one of fewer neurons would read less than 32 bits at a time
 
 Parameter = tuple[Tensor, int, int]  # values, inner, size
+Values = dict[str, Any]  # arguments of a kernel by name
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Launch:
     form: Form
     grid: int
     block: int
-    arguments: tuple[int | float, ...]
+    arguments: tuple[int | np.floating[Any], ...]
 
 
 def forward(
@@ -178,18 +181,28 @@ def _common(
     parameters: Sequence[Parameter],
     numbers: Sequence[float],
     rest: Sequence[float],
-) -> dict[str, int | float]:
+) -> Values:
     """The arguments that both directions have, by name."""
     if x.dtype not in DTYPES:
         raise TypeError(f"backend='cupy' computes in {', '.join(DTYPES.values())}, got {x.dtype}")
-    values: dict[str, int | float] = {
+    values: Values = {
         "T": T, "N": N, "x": x.data_ptr(), "x_stride": _time_stride(x),
     }  # fmt: skip
     values |= {f"first{i}": _address(tensor) for i, tensor in enumerate(states)}
-    values |= {f"rest{i}": float(value) for i, value in enumerate(rest)}
-    values |= {f"k{i}": float(value) for i, value in enumerate(numbers)}
+    values |= _scalars(tuple(numbers), tuple(rest), x.dtype == torch.float64)
     for i, (tensor, inner, size) in enumerate(parameters):
         values |= {f"values{i}": tensor.data_ptr(), f"inner{i}": inner, f"size{i}": size}
+    return values
+
+
+@lru_cache(maxsize=4096)
+def _scalars(numbers: tuple[float, ...], rest: tuple[float, ...], double: bool) -> Values:
+    """What is the same for all neurons, in the type that is computed in."""
+    real = np.float64 if double else np.float32
+    with np.errstate(all="ignore"):
+        values = {f"rest{i}": real(value) for i, value in enumerate(rest)}
+        for i, value in enumerate(numbers):
+            values |= {f"k{i}": real(value), f"r{i}": real(1) / real(value)}
     return values
 
 
@@ -211,7 +224,7 @@ def _widest(sequences: Sequence[Tensor | None], N: int, parameters: Sequence[Par
     return width if N >= _WIDE and N % width == 0 and aligned and shared else 1
 
 
-def _launch(program: str, x: Tensor, form: Form, values: dict[str, int | float]) -> None:
+def _launch(program: str, x: Tensor, form: Form, values: Values) -> None:
     threads = -(-int(values["N"]) // form.width)
     if threads == 0:
         return

@@ -86,7 +86,8 @@ def kernel_name(name: str, form: Form) -> str:
 def kernel_arguments(plan: Plan, dtype: str, form: Form) -> list[tuple[str, str]]:
     """Type and name of each argument of a kernel, in order.
 
-    All integers have 64 bits; `k0 ...` and `rest0 ...` are doubles; the rest are pointers.
+    All integers have 64 bits; `k0 ...`, their reciprocals `r0 ...` and `rest0 ...` are numbers of
+    the type that is computed in; the rest are pointers.
     """
     io, real = _TYPES[dtype]
     reads, writes = f"const {io}* __restrict__", f"{io}* __restrict__"
@@ -96,7 +97,7 @@ def kernel_arguments(plan: Plan, dtype: str, form: Form) -> list[tuple[str, str]
     states, parameters = range(program.states), range(program.parameters)
     arguments = [(number, "T"), (number, "N"), (reads, "x"), (number, "x_stride")]
     arguments += [(state_in, f"first{i}") for i in states]
-    arguments += [("double", f"rest{i}") for i in states]
+    arguments += [(real, f"rest{i}") for i in states]
     for i in parameters:
         arguments += [(state_in, f"values{i}"), (number, f"inner{i}"), (number, f"size{i}")]
     if form.direction == "forward":
@@ -111,7 +112,7 @@ def kernel_arguments(plan: Plan, dtype: str, form: Form) -> list[tuple[str, str]
             arguments += [("double* __restrict__", f"g_values{i}"), (number, f"rows{i}")]
             arguments += [(state_out, f"g_each{i}")]
         arguments += [(f"{real}*", "checkpoints")]
-    return arguments + [("double", f"k{i}") for i in range(program.numbers)]
+    return arguments + [(real, f"{name}{i}") for i in range(program.numbers) for name in "kr"]
 
 
 def cuda_source(plan: Plan, dtype: str, name: str, forms: Iterable[Form]) -> str:
@@ -126,7 +127,8 @@ def cuda_source(plan: Plan, dtype: str, name: str, forms: Iterable[Form]) -> str
     """
     lines = _program(plan, dtype, name)
     for form in forms:
-        lines += _kernel(plan, dtype, name, form)
+        if form.direction == "forward" or plan.has_gradient:
+            lines += _kernel(plan, dtype, name, form)
     return "\n".join(lines) + "\n"
 
 
@@ -283,13 +285,12 @@ def _kernel(plan: Plan, dtype: str, name: str, form: Form) -> list[str]:
     arguments = kernel_arguments(plan, dtype, form)
     names = [argument for _, argument in arguments]
     numbers = range(plan.program.numbers)
-    values = [value for i in numbers for value in (f"R(k{i})", f"R(1) / R(k{i})")]
+    values = [f"{value}{i}" for i in numbers for value in "kr"]
     fields = "Forward" if form.direction == "forward" else "Backward"
     return [
         f'extern "C" __global__ void __launch_bounds__({BLOCK}) {kernel_name(name, form)}(',
         "    " + ", ".join(f"{kind} {argument}" for kind, argument in arguments),
         ") {",
-        f"    using R = {name}::R;",
         f"    const {name} program{{{', '.join(values)}}};",
         f"    sj::{fields}<{name}, {_TYPES[dtype][0]}> call{{}};",
         *_indented(_filled(names)),
@@ -303,13 +304,10 @@ def _filled(names: Iterable[str]) -> list[str]:
     lines = []
     for name in names:
         field = name.rstrip("0123456789")
-        if field == "k":
-            continue
         if field == name:
             lines.append(f"call.{name} = {name};")
-        else:
-            value = f"R({name})" if field == "rest" else name
-            lines.append(f"call.{field}[{name[len(field) :]}] = {value};")
+        elif field not in ("k", "r"):  # those are in the program
+            lines.append(f"call.{field}[{name[len(field) :]}] = {name};")
     return lines
 
 

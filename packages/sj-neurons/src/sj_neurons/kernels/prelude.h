@@ -28,54 +28,70 @@ inline void put(bf16& to, float x) {  // to nearest, halves to even; NaN stays N
 }
 
 // ---- exp without a call, so that loops around it vectorise ----
-// exp(x) = 2^n exp(r), |r| <= log(2) / 2, and a Taylor series for exp(r) - 1.
+// exp(x) = 2^n exp(r), |r| <= log(2) / 2, and a Taylor series for exp(r) - 1. Nothing here branches or
+// converts to an integer: n is read from the mantissa of n + 1.5 2^23 (2^52), whatever x is.
 
-inline float power_of_two(int32_t n) { return __builtin_bit_cast(float, (n + 127) << 23); }
-inline double power_of_two(int64_t n) { return __builtin_bit_cast(double, (n + 1023) << 52); }
+// a * b + c, rounded once where the processor does that; the last bit of exp is nobody's
+template <class R>
+inline R mad(R a, R b, R c) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    return std::fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+inline float power_of_two(uint32_t n) { return __builtin_bit_cast(float, (n + 127) << 23); }
+inline double power_of_two(uint64_t n) { return __builtin_bit_cast(double, (n + 1023) << 52); }
+inline uint32_t half_of(uint32_t n) { return uint32_t(int32_t(n) >> 1); }
+inline uint64_t half_of(uint64_t n) { return uint64_t(int64_t(n) >> 1); }
 
 struct Reduced {
     float r;
-    int32_t n;
+    uint32_t n;
 };
 struct ReducedDouble {
     double r;
-    int64_t n;
+    uint64_t n;
 };
 
 inline Reduced reduce(float x) {
-    const float n = std::rint(x * 1.44269504f);
-    return {(x - n * 0.693359375f) - n * -2.12194440e-4f, int32_t(n)};
+    const float place = mad(x, 1.44269504f, 12582912.f);
+    const float n = place - 12582912.f;
+    return {mad(n, 2.12194440e-4f, mad(n, -0.693359375f, x)),
+            __builtin_bit_cast(uint32_t, place) - 0x4b400000u};
 }
 inline ReducedDouble reduce(double x) {
-    const double n = std::rint(x * 1.4426950408889634);
-    // n as an integer by its place in the mantissa of 1.5 2^52 + n: vectorises everywhere
-    const int64_t whole = __builtin_bit_cast(int64_t, n + 6755399441055744.0) - 0x4338000000000000;
-    return {(x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10, whole};
+    const double place = mad(x, 1.4426950408889634, 6755399441055744.);
+    const double n = place - 6755399441055744.;
+    const double r = mad(n, -6.93147180369123816490e-01, x);
+    return {mad(n, -1.90821492927058770002e-10, r),
+            __builtin_bit_cast(uint64_t, place) - 0x4338000000000000u};
 }
 
 inline float series(float r) {
     float y = 1.f / 5040;
-    y = y * r + 1.f / 720;
-    y = y * r + 1.f / 120;
-    y = y * r + 1.f / 24;
-    y = y * r + 1.f / 6;
-    y = y * r + 0.5f;
-    return y * (r * r) + r;
+    y = mad(y, r, 1.f / 720);
+    y = mad(y, r, 1.f / 120);
+    y = mad(y, r, 1.f / 24);
+    y = mad(y, r, 1.f / 6);
+    y = mad(y, r, 0.5f);
+    return mad(y, r * r, r);
 }
 inline double series(double r) {
     double y = 1. / 6227020800;
-    y = y * r + 1. / 479001600;
-    y = y * r + 1. / 39916800;
-    y = y * r + 1. / 3628800;
-    y = y * r + 1. / 362880;
-    y = y * r + 1. / 40320;
-    y = y * r + 1. / 5040;
-    y = y * r + 1. / 720;
-    y = y * r + 1. / 120;
-    y = y * r + 1. / 24;
-    y = y * r + 1. / 6;
-    y = y * r + 0.5;
-    return y * (r * r) + r;
+    y = mad(y, r, 1. / 479001600);
+    y = mad(y, r, 1. / 39916800);
+    y = mad(y, r, 1. / 3628800);
+    y = mad(y, r, 1. / 362880);
+    y = mad(y, r, 1. / 40320);
+    y = mad(y, r, 1. / 5040);
+    y = mad(y, r, 1. / 720);
+    y = mad(y, r, 1. / 120);
+    y = mad(y, r, 1. / 24);
+    y = mad(y, r, 1. / 6);
+    y = mad(y, r, 0.5);
+    return mad(y, r * r, r);
 }
 
 template <class R>
@@ -89,19 +105,14 @@ struct Range<double> {
     static constexpr double low = -746., high = 710., flat = 20.;
 };
 
-// x within [low, high]; NaN becomes low, so that every conversion to an integer is defined
-template <class R>
-inline R within(R x, R low, R high) {
-    const R y = x > low ? x : low;
-    return y < high ? y : high;
-}
-
+// NaN stays NaN: r is one, and no comparison holds
 template <class R>
 inline R sj_exp(R x) {
-    const auto part = reduce(within(x, Range<R>::low, Range<R>::high));
-    const auto half = part.n >> 1;  // in two factors: 2^n alone may be out of range
+    const auto part = reduce(x);
+    const auto half = half_of(part.n);  // in two factors: 2^n alone may be out of range
     const R y = (series(part.r) + R(1)) * power_of_two(half) * power_of_two(part.n - half);
-    return x != x ? x : y;
+    const R positive = x > Range<R>::high ? R(INFINITY) : y;
+    return x < Range<R>::low ? R(0) : positive;
 }
 
 template <class R>
@@ -112,10 +123,11 @@ inline R sj_sigmoid(R x) {
 // (e - 1) / (e + 1) with e = exp(2 x), and e - 1 without cancellation
 template <class R>
 inline R sj_tanh(R x) {
-    const auto part = reduce(within(x, -Range<R>::flat, Range<R>::flat) * R(2));
+    const R inside = std::fabs(x) > Range<R>::flat ? std::copysign(Range<R>::flat, x) : x;
+    const auto part = reduce(inside * R(2));
     const R scale = power_of_two(part.n);
-    const R below = scale * series(part.r) + (scale - R(1));
-    return x != x ? x : below / (below + R(2));
+    const R below = mad(scale, series(part.r), scale - R(1));
+    return below / (below + R(2));
 }
 
 template <class R>

@@ -13,7 +13,8 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from .compile_cpp import FLAGS, _intact, cpu_flags
+from .compile_cpp import FLAGS, cpu_flags, intact
+from .emit_cpp import prelude
 
 __all__ = ["LEVELS", "kernel_name", "library_in", "library_name", "shipped_library", "version"]
 
@@ -28,10 +29,8 @@ LEVELS = {
     "x86-64-v3": _V3,
 }
 
-# What a kernel depends on beside its program.
-_SOURCES = (
-    "graph.py", "differentiate.py", "cut.py", "plan.py", "emit.py", "emit_cpp.py", "prelude.h",
-)  # fmt: skip
+# What turns a program into C++.
+_STAGES = ("graph.py", "differentiate.py", "cut.py", "plan.py", "emit.py", "emit_cpp.py")
 
 
 def kernel_name(program: str, dtype: str) -> str:
@@ -51,8 +50,8 @@ def version() -> str:
     Raises:
         OSError: the sources are not there to be read.
     """
-    digest = hashlib.sha256("\0".join(FLAGS).encode())
-    for name in _SOURCES:
+    digest = hashlib.sha256("\0".join((*FLAGS, prelude())).encode())
+    for name in _STAGES:
         digest.update(Path(__file__).with_name(name).read_bytes())
     return f"sj_shipped_{digest.hexdigest()[:24]}"
 
@@ -63,7 +62,7 @@ def library_in(folder: Path, flags: frozenset[str]) -> ctypes.CDLL | None:
         path = folder / library_name(level)
         if not (needed <= flags and path.is_file()):
             continue
-        library = _intact(path)
+        library = intact(path)
         try:
             if library is not None and hasattr(library, version()):
                 return library
