@@ -223,5 +223,10 @@ def test_stateful_encoders_on_the_gpu(encoder, x_seq):
     assert torch.equal(spike.cpu(), expected)
 
 
+def test_repr_of_encoders_without_memory():
+    assert repr(PoissonEncoder(step_mode="m")) == "PoissonEncoder(step_mode=m)"
+    assert repr(PopEncoder(3, 4, 6, (0, 1), 0.3)) == "PopEncoder(obs_dim=3, pop_dim=4, spike_ts=6)"
+
+
 def test_stateful_ones_are_found_by_the_functions_for_nets(encoder):
     assert isinstance(encoder, MemoryModule)

@@ -232,7 +232,7 @@ def test_states_of_the_wrong_number_are_refused():
         SpikingLSTM(IN, H, 1)(x, h)
     with pytest.raises(TypeError, match=r"states must be the tuple \(h, c\) or None, got str"):
         SpikingLSTM(IN, H, 1)(x, "hc")
-    with pytest.raises(TypeError, match="states must be a tensor or None, got tuple"):
+    with pytest.raises(TypeError, match="states must be a tensor or None, got tuple of 2"):
         SpikingGRU(IN, H, 1)(x, (h, h))
     with pytest.raises(TypeError, match="states must be a tensor or None, got float"):
         SpikingVanillaRNNCell(IN, H)(x[0], 0.0)

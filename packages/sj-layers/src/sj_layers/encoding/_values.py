@@ -1,40 +1,17 @@
-"""Checks of what encoders are given: numbers, the values of an image, random generators."""
+"""Checks of what encoders are called with: the values of an image, random generators."""
 
 from __future__ import annotations
-
-import math
-from numbers import Integral, Real
 
 import torch
 from torch import Tensor
 
 __all__ = [
     "at_least_float32",
-    "checked_count",
     "checked_generator",
-    "checked_positive",
     "checked_values",
     "generator_for",
     "require_floating_point",
 ]
-
-
-def checked_count(owner: str, name: str, value: object) -> int:
-    """`value` if it is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{owner}: {name} must be a whole number, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{owner}: {name} must be at least 1, got {value}")
-    return int(value)
-
-
-def checked_positive(owner: str, name: str, value: float) -> float:
-    """`value` as a finite float greater than 0."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{owner}: {name} must be a number, got {value!r}")
-    if not 0.0 < value < math.inf:
-        raise ValueError(f"{owner}: {name} must be greater than 0 and finite, got {value}")
-    return float(value)
 
 
 def require_floating_point(owner: str, x: Tensor) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sj_neurons.base import MemoryModule, StepModule
 
-from ._values import checked_count
+from .._arguments import checked_count
 
 __all__ = ["StatefulEncoder", "StatelessEncoder"]
 

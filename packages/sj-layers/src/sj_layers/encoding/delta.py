@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sj_neurons.base import MemoryModule
 
-from ._values import checked_positive
+from .._arguments import checked_positive
 
 __all__ = ["DeltaEncoder"]
 

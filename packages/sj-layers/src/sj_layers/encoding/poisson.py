@@ -40,10 +40,10 @@ class PoissonEncoder(StatelessEncoder):
     Example:
         >>> import torch
         >>> encoder = PoissonEncoder(generator=torch.Generator().manual_seed(0))
-        >>> image = torch.tensor([0.0, 0.25, 1.0])
+        >>> image = torch.tensor([0.0, 0.3, 1.0])
         >>> spikes = torch.stack([encoder(image) for t in range(400)])
         >>> [round(rate, 1) for rate in spikes.mean(0).tolist()]
-        [0.0, 0.2, 1.0]
+        [0.0, 0.3, 1.0]
     """
 
     def __init__(self, step_mode: str = "s", *, generator: torch.Generator | None = None) -> None:

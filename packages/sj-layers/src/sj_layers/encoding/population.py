@@ -25,7 +25,8 @@ from sj_neurons.base import StepModule
 from sj_neurons.neuron import IFNode
 from sj_neurons.surrogate import DeterministicPass
 
-from ._values import checked_count, checked_generator, checked_positive, generator_for
+from .._arguments import checked_count, checked_positive
+from ._values import checked_generator, generator_for
 
 __all__ = ["PopEncoder", "PopSpikeEncoderDeterministic", "PopSpikeEncoderRandom"]
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .cell import SpikingRNNCellBase, Surrogate, checked_size, checked_states
+from .._arguments import checked_count
+from .cell import SpikingRNNCellBase, Surrogate, checked_states
 
 __all__ = ["SpikingRNNBase"]
 
@@ -62,9 +63,9 @@ class SpikingRNNBase(nn.Module):
     ) -> None:
         super().__init__()
         owner = type(self).__name__
-        self.input_size = checked_size(owner, "input_size", input_size)
-        self.hidden_size = checked_size(owner, "hidden_size", hidden_size)
-        self.num_layers = checked_size(owner, "num_layers", num_layers)
+        self.input_size = checked_count(owner, "input_size", input_size)
+        self.hidden_size = checked_count(owner, "hidden_size", hidden_size)
+        self.num_layers = checked_count(owner, "num_layers", num_layers)
         if not 0.0 <= dropout_p < 1.0:
             raise ValueError(f"{owner}: dropout_p must be in [0, 1), got {dropout_p}")
         self.bias = bias

@@ -10,25 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from sj_neurons.surrogate import Erf, SurrogateFunction
 
-__all__ = ["SpikingRNNCellBase", "Surrogate", "checked_size"]
+from .._arguments import checked_count
+
+__all__ = ["SpikingRNNCellBase", "Surrogate", "checked_states", "checked_surrogates"]
 
 Surrogate = SurrogateFunction | Callable[[Tensor], Tensor]
-
-
-def checked_size(owner: str, name: str, value: object) -> int:
-    """`value` if it is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{owner}: {name} must be a whole number, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{owner}: {name} must be at least 1, got {value}")
-    return int(value)
 
 
 class SpikingRNNCellBase(nn.Module):
@@ -52,8 +44,8 @@ class SpikingRNNCellBase(nn.Module):
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
         super().__init__()
         owner = type(self).__name__
-        self.input_size = checked_size(owner, "input_size", input_size)
-        self.hidden_size = checked_size(owner, "hidden_size", hidden_size)
+        self.input_size = checked_count(owner, "input_size", input_size)
+        self.hidden_size = checked_count(owner, "hidden_size", hidden_size)
         self.bias = bias
         rows = self.gates * self.hidden_size
         self.linear_ih = nn.Linear(self.input_size, rows, bias=bias)
@@ -133,7 +125,9 @@ def checked_states(
         and len(given) == len(names)
         and all(isinstance(state, Tensor) for state in given)
     ):
-        got = type(states).__name__ + ("" if isinstance(states, Tensor) else f" {states!r}")
+        got = type(states).__name__
+        if isinstance(states, tuple | list):
+            got += f" of {len(states)}"
         raise TypeError(f"{owner}: states must be {wanted} or None, got {got}")
     for name, state in zip(names, given, strict=True):
         if state.shape != shape:
