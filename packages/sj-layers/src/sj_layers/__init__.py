@@ -21,6 +21,7 @@ from .dropout import (
     Dropout,
     Dropout2d,
 )
+from .fuse import fuse
 from .linear import (
     Linear,
 )
@@ -125,6 +126,7 @@ __all__ = [
     "WSConv2d",
     "WSLinear",
     "check",
+    "fuse",
     "monitor",
     "profile",
 ]

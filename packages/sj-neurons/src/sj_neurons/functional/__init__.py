@@ -23,6 +23,7 @@ from .loss import (
     spike_similar_loss,
     temporal_efficient_training_cross_entropy,
 )
+from .module_pairs import module_pairs
 from .multi_step import (
     chunk_multi_step_forward,
     delay,
@@ -94,6 +95,7 @@ __all__ = [
     "lif_charge",
     "lif_step",
     "masked_psn_step",
+    "module_pairs",
     "multi_step_forward",
     "ottt_online_training",
     "pack_conv_bn_train_modules",

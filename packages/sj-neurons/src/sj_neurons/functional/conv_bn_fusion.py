@@ -10,15 +10,14 @@ with the running statistics `mean` and `var`, computed in float64 and rounded on
 from __future__ import annotations
 
 import copy
-from typing import Any
 
-from torch import Tensor, fx, nn
-from torch.fx.proxy import TraceError
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from ..base import StepModule
+from .module_pairs import module_pairs
 from .multi_step import seq_to_ann_forward
 
 __all__ = [
@@ -27,15 +26,6 @@ __all__ = [
     "fused_conv_bn",
     "pack_conv_bn_train_modules",
 ]
-
-
-class _LayerTracer(fx.Tracer):
-    """Follows containers and the user's own modules; everything else is one call."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if isinstance(m, StepModule):
-            return not isinstance(m, nn.Sequential)
-        return super().is_leaf_module(m, module_qualified_name)
 
 
 def fuse_conv_bn_eval_modules(net: nn.Module) -> nn.Module:
@@ -65,27 +55,7 @@ def fuse_conv_bn_eval_modules(net: nn.Module) -> nn.Module:
 
 
 def _foldable_pairs(net: nn.Module) -> list[tuple[str, str]]:
-    """Paths of (layer, norm) where the norm is the only reader of the layer's output."""
-    try:
-        graph = _LayerTracer().trace(net)
-    except TraceError as error:
-        raise ValueError(
-            f"torch.fx cannot follow forward of {type(net).__name__}: {error}"
-        ) from error
-    calls = [str(node.target) for node in graph.nodes if node.op == "call_module"]
-    pairs = []
-    for node in graph.nodes:
-        if node.op != "call_module" or not isinstance(net.get_submodule(node.target), _BatchNorm):
-            continue
-        source: Any = node.args[0]
-        if (
-            source.op == "call_module"
-            and len(source.users) == 1
-            and isinstance(net.get_submodule(source.target), _ConvNd | nn.Linear)
-            and calls.count(source.target) == calls.count(node.target) == 1
-        ):
-            pairs.append((source.target, node.target))
-    return pairs
+    return module_pairs(net, (_ConvNd, nn.Linear), _BatchNorm)
 
 
 def fused_conv_bn(layer: nn.Module, norm: nn.Module) -> nn.Module:
