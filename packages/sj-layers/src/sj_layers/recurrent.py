@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sj_neurons.base import MemoryModule
 
-from .container import require_single_step
+from ._children import require_single_step
 
 __all__ = ["ElementWiseRecurrentContainer", "LinearRecurrentContainer"]
 
@@ -32,11 +32,11 @@ class _Recurrent(MemoryModule):
         require_single_step(type(self).__name__, sub_module)
         self.register_memory("y", None)
 
-    def fed_back(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """The last output, or zeros `shape` if there was none, to be joined with the input `x`."""
+    def fed_back(self, x: Tensor) -> Tensor | None:
+        """The last output, to be joined with the input `x`; None if there was none."""
         y: Any = self.y
         if y is None:
-            return x.new_zeros(shape)
+            return None
         if y.shape[:1] != x.shape[:1]:
             raise ValueError(
                 f"{type(self).__name__}: input {tuple(x.shape)} does not match the output "
@@ -76,7 +76,9 @@ class ElementWiseRecurrentContainer(_Recurrent):
         self.step_mode = step_mode
 
     def single_step_forward(self, x: Tensor) -> Tensor:
-        self.y = self.sub_module(self.element_wise_function(self.fed_back(x, x.shape), x))
+        y = self.fed_back(x)
+        y = torch.zeros_like(x) if y is None else y
+        self.y = self.sub_module(self.element_wise_function(y, x))
         return self.y
 
     def extra_repr(self) -> str:
@@ -119,7 +121,9 @@ class LinearRecurrentContainer(_Recurrent):
         self.step_mode = step_mode
 
     def single_step_forward(self, x: Tensor) -> Tensor:
-        y = self.fed_back(x, (*x.shape[:-1], self.sub_module_out_features))
+        y = self.fed_back(x)
+        if y is None:
+            y = x.new_zeros(*x.shape[:-1], self.sub_module_out_features)
         self.y = self.sub_module(self.rc(torch.cat([x, y], dim=-1)))
         return self.y
 

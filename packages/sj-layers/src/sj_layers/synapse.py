@@ -14,6 +14,7 @@ synapse filter dynamics in spatial temporal learning of deep spiking neural netw
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -63,8 +64,7 @@ class SynapseFilter(MemoryModule):
         return 1.0 / self.w.detach().sigmoid().item() if self.learnable else self._tau
 
     def single_step_forward(self, x: Tensor) -> Tensor:
-        reciprocal_tau = self.w.sigmoid() if self.learnable else 1.0 / self._tau
-        self.out_i = synapse_filter_step(x, self._current(x), reciprocal_tau)
+        self.out_i = synapse_filter_step(x, _fitting_current(self.out_i, x), self._rate())
         return self.out_i
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
@@ -73,29 +73,38 @@ class SynapseFilter(MemoryModule):
                 "SynapseFilter: expected a sequence [T, N, *] with T > 0, got shape "
                 f"{tuple(x_seq.shape)}"
             )
-        reciprocal_tau = self.w.sigmoid() if self.learnable else 1.0 / self._tau
-        current, currents = self._current(x_seq[0]), []
+        rate, currents = self._rate(), []
+        current = _fitting_current(self.out_i, x_seq[0])
         # unbind, not indexing: the gradient of x[t] is a zero tensor of the size of x for each t
         for x in x_seq.unbind(0):
-            current = synapse_filter_step(x, current, reciprocal_tau)
+            current = synapse_filter_step(x, current, rate)
             currents.append(current)
         self.out_i = current
         return torch.stack(currents)
 
-    def _current(self, x: Tensor) -> Tensor:
-        dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
-        current = self.out_i
-        if not isinstance(current, Tensor):
-            return torch.full_like(x, current, dtype=dtype)
-        if current.shape != x.shape:
-            raise ValueError(
-                f"SynapseFilter: input {tuple(x.shape)} does not match the state "
-                f"{tuple(current.shape)} of the previous step; call reset() between sequences"
-            )
-        return current.to(device=x.device, dtype=dtype)
+    def _rate(self) -> float | Tensor:
+        return self.w.sigmoid() if self.learnable else 1.0 / self._tau
+
+    def materialize_states(
+        self, inputs: Sequence[Tensor], states: Sequence[Any], step_mode: str | None = None
+    ) -> tuple[Any, ...]:
+        one_step = inputs[0] if (step_mode or self.step_mode) == "s" else inputs[0][0]
+        return (_fitting_current(states[0], one_step),)
 
     def extra_repr(self) -> str:
         return f"tau={self.tau}, learnable={self.learnable}, step_mode={self.step_mode}"
+
+
+def _fitting_current(current: Tensor | float, x: Tensor) -> Tensor:
+    dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
+    if not isinstance(current, Tensor):
+        return torch.full_like(x, current, dtype=dtype)
+    if current.shape != x.shape:
+        raise ValueError(
+            f"SynapseFilter: input {tuple(x.shape)} does not match the state "
+            f"{tuple(current.shape)} of the previous step; call reset() between sequences"
+        )
+    return current.to(device=x.device, dtype=dtype)
 
 
 class Delay(MemoryModule):
@@ -137,18 +146,32 @@ class Delay(MemoryModule):
         return self.multi_step_forward(x.unsqueeze(0)).squeeze(0)
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
-        queue: Any = self.queue
-        if isinstance(queue, Tensor) and queue.shape[1:] != x_seq.shape[1:]:
+        if x_seq.dim() < 2 or x_seq.shape[0] == 0:
+            raise ValueError(
+                f"Delay: expected a sequence [T, N, *] with T > 0, got shape {tuple(x_seq.shape)}"
+            )
+        queue: list[Tensor] = []
+        if isinstance(self.queue, Tensor):
+            queue = [self._fitting(self.queue, x_seq)]
+        waiting = queue[0].shape[0] if queue else 0
+        steps, d = x_seq.shape[0], self.delay_steps
+        zeros = [torch.zeros_like(x_seq[0])] * (d - waiting)
+        # joined with time in the batch, where torch keeps channels_last
+        joined = torch.cat([*zeros, *(part.flatten(0, 1) for part in (*queue, x_seq))])
+        y_seq = joined.unflatten(0, (d + steps, x_seq.shape[1]))
+        under_way = y_seq[steps + d - min(waiting + steps, d) :]
+        # a view would hold the whole sequence in memory
+        self.queue = under_way if steps == 1 else under_way.clone()
+        return y_seq[:steps]
+
+    @staticmethod
+    def _fitting(queue: Tensor, x_seq: Tensor) -> Tensor:
+        if queue.shape[1:] != x_seq.shape[1:]:
             raise ValueError(
                 f"Delay: input {tuple(x_seq.shape[1:])} does not match the state "
                 f"{tuple(queue.shape[1:])} of the previous step; call reset() between sequences"
             )
-        under_way = torch.cat([queue.to(x_seq), x_seq]) if isinstance(queue, Tensor) else x_seq
-        steps, present = x_seq.shape[0], under_way.shape[0]
-        left = max(present - self.delay_steps, 0)  # of those under way, how many come out now
-        zeros = x_seq.new_zeros(steps - left, *x_seq.shape[1:])
-        self.queue = under_way[left:]
-        return torch.cat([zeros, under_way[:left]])
+        return queue.to(x_seq)
 
     def extra_repr(self) -> str:
         return f"delay_steps={self.delay_steps}, step_mode={self.step_mode}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sj_neurons.base import StepModule
 
@@ -41,12 +40,9 @@ class VotingLayer(nn.Module, StepModule):
                 f"VotingLayer: expected at least {self.voting_size} units in the last axis, got "
                 f"shape {tuple(x.shape)}"
             )
-        if x.dim() in (2, 3):
-            return F.avg_pool1d(x, self.voting_size)
         groups = x.shape[-1] // self.voting_size
-        return F.avg_pool1d(x.reshape(1, -1, x.shape[-1]), self.voting_size).view(
-            *x.shape[:-1], groups
-        )
+        votes = x[..., : groups * self.voting_size].unflatten(-1, (groups, self.voting_size))
+        return votes.mean(-1)
 
     def extra_repr(self) -> str:
         return f"voting_size={self.voting_size}, step_mode={self.step_mode}"
