@@ -32,7 +32,7 @@ def test_delay_steps_are_the_steps_of_the_class(steps, delay_steps):
         y, queue = functional.delay_step(x, queue, delay_steps)
         assert y.item() == max(0, t + 1 - delay_steps)
         assert torch.equal(y, delay(x))
-        assert len(queue) == len(delay.queue) == min(t + 1, delay_steps)
+        assert len(queue) == min(t + 1, delay_steps)
 
 
 def test_a_negative_delay_is_refused():

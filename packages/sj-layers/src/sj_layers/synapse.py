@@ -110,9 +110,10 @@ def _fitting_current(current: Tensor | float, x: Tensor) -> Tensor:
 class Delay(MemoryModule):
     """Hands its input on `delay_steps` steps later, and zeros until then.
 
-    The inputs under way are in the memory `queue`: `[]` after a reset, then `[n, N, *]` with
-    n up to `delay_steps`, the oldest first. They carry over from call to call in both step modes,
-    so that a sequence may be fed in pieces; what is under way at the end of a sequence is lost.
+    The inputs under way are in the memory `queue`: `[]` after a reset, then `[delay_steps, N, *]`,
+    the oldest first, with zeros for the steps before the first. They carry over from call to call
+    in both step modes, so that a sequence may be fed in pieces; what is under way at its end is
+    lost.
 
     Args:
         delay_steps: 0 or more.
@@ -150,18 +151,16 @@ class Delay(MemoryModule):
             raise ValueError(
                 f"Delay: expected a sequence [T, N, *] with T > 0, got shape {tuple(x_seq.shape)}"
             )
-        queue: list[Tensor] = []
-        if isinstance(self.queue, Tensor):
-            queue = [self._fitting(self.queue, x_seq)]
-        waiting = queue[0].shape[0] if queue else 0
         steps, d = x_seq.shape[0], self.delay_steps
-        zeros = [torch.zeros_like(x_seq[0])] * (d - waiting)
+        if isinstance(self.queue, Tensor):
+            under_way = [self._fitting(self.queue, x_seq).flatten(0, 1)]
+        else:
+            under_way = [torch.zeros_like(x_seq[0])] * d
         # joined with time in the batch, where torch keeps channels_last
-        joined = torch.cat([*zeros, *(part.flatten(0, 1) for part in (*queue, x_seq))])
+        joined = torch.cat([*under_way, x_seq.flatten(0, 1)])
         y_seq = joined.unflatten(0, (d + steps, x_seq.shape[1]))
-        under_way = y_seq[steps + d - min(waiting + steps, d) :]
         # a view would hold the whole sequence in memory
-        self.queue = under_way if steps == 1 else under_way.clone()
+        self.queue = y_seq[steps:] if steps == 1 else y_seq[steps:].clone()
         return y_seq[:steps]
 
     @staticmethod
