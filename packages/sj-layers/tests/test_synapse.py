@@ -192,8 +192,12 @@ def test_the_graph_of_the_filter_grows_with_the_steps_only():
     assert nodes(40) - nodes(30) == nodes(30) - nodes(20)
 
 
-def test_whole_numbers_are_filtered_as_floats():
-    assert SynapseFilter(2.0)(torch.ones(2, 3, dtype=torch.long)).dtype == torch.float32
+@pytest.mark.parametrize("dtype", [torch.long, torch.bool])
+def test_whole_numbers_are_filtered_as_floats(x, dtype):
+    spikes = x > 0.5
+    expected = SynapseFilter(2.0, step_mode="m")(spikes.float())
+    assert torch.equal(SynapseFilter(2.0, step_mode="m")(spikes.to(dtype)), expected)
+    assert torch.equal(SynapseFilter(2.0)(spikes[0].to(dtype)), expected[0])
 
 
 def test_states_are_materialised_to_the_input(x):

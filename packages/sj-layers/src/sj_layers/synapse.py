@@ -64,7 +64,8 @@ class SynapseFilter(MemoryModule):
         return 1.0 / self.w.detach().sigmoid().item() if self.learnable else self._tau
 
     def single_step_forward(self, x: Tensor) -> Tensor:
-        self.out_i = synapse_filter_step(x, _fitting_current(self.out_i, x), self._rate())
+        current = _fitting_current(self.out_i, x)
+        self.out_i = synapse_filter_step(x.to(current.dtype), current, self._rate())
         return self.out_i
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class SynapseFilter(MemoryModule):
         rate, currents = self._rate(), []
         current = _fitting_current(self.out_i, x_seq[0])
         # unbind, not indexing: the gradient of x[t] is a zero tensor of the size of x for each t
-        for x in x_seq.unbind(0):
+        for x in x_seq.to(current.dtype).unbind(0):
             current = synapse_filter_step(x, current, rate)
             currents.append(current)
         self.out_i = current

@@ -43,6 +43,16 @@ class MSTDPLearner(Learner):
     Raises:
         NotImplementedError: another kind of layer.
         ValueError: a time constant or batch size out of range, or an unknown step mode.
+
+    Example:
+        >>> from sj_neurons import neuron
+        >>> net = nn.Sequential(nn.Linear(4, 2), neuron.IFNode())
+        >>> learner = MSTDPLearner("s", 3, net[0], net[1], tau_pre=2.0, tau_post=2.0)
+        >>> for reward in torch.rand(5, 3):   # T=5, N=3
+        ...     _ = net(torch.rand(3, 4))
+        ...     learner.step(reward)   # as a gradient
+        >>> net[0].weight.grad.shape, learner.eligibility.shape
+        (torch.Size([2, 4]), torch.Size([3, 2, 4]))
     """
 
     def __init__(
@@ -141,6 +151,16 @@ class MSTDPETLearner(Learner):
     Raises:
         NotImplementedError: another kind of layer.
         ValueError: a time constant out of range, or an unknown step mode.
+
+    Example:
+        >>> from sj_neurons import neuron
+        >>> net = nn.Sequential(nn.Linear(4, 2), neuron.IFNode())
+        >>> learner = MSTDPETLearner("s", net[0], net[1], 2.0, 2.0, tau_trace=10.0)
+        >>> for reward in (0.0, 0.0, 1.0):
+        ...     _ = net(torch.rand(4))
+        ...     learner.step(reward)   # as a gradient
+        >>> learner.trace_e.shape
+        torch.Size([2, 4])
     """
 
     def __init__(

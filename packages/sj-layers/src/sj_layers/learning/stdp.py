@@ -46,8 +46,8 @@ class STDPLearner(Learner):
         ...         _ = net(torch.tensor([[x]]))
         >>> learner.step()   # as a gradient
         >>> optimizer.step()
-        >>> net[0].weight.item()
-        1.025...
+        >>> round(net[0].weight.item(), 3)
+        1.025
     """
 
     def __init__(
