@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..base import MemoryModule
+from ..base import MemoryModule, _is_exporting
 from ..neuron.base import BaseNode
 
 __all__ = ["batch_norm_module_neuron", "batch_norm_neuron"]
@@ -165,6 +165,7 @@ def _takes_any_input(node: MemoryModule) -> bool:
         and type(node).forward is MemoryModule.forward
         and not (node._forward_hooks or node._forward_pre_hooks)
         and not (node._backward_hooks or node._backward_pre_hooks)
+        and not _is_exporting()  # which wants states as the node lays them out
     )
 
 
