@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..base import MemoryModule, _is_exporting
-from ..neuron.base import BaseNode
+from ..neuron.base import BaseNode, _constant_when_compiled
 
 __all__ = ["batch_norm_module_neuron", "batch_norm_neuron"]
 
@@ -203,7 +203,7 @@ def _fused(x_seq: Tensor, node: Any, norm: _Norm) -> Tensor | None:
     return spikes
 
 
-@torch.compiler.assume_constant_result
+@_constant_when_compiled
 def _affine_program(program: str, backend: str, device: str, dtype: torch.dtype) -> str | None:
     """Text of the program that normalises its input, or None if it cannot be compiled here."""
     from ..kernels.affine import affine_program
