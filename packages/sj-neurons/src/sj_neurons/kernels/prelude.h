@@ -265,8 +265,11 @@ template <class R>
 inline void finish_row(R* to, const R* buffer, int length, bool stream) {
     if (stream) stream_row(to, buffer, length);
 }
-inline void finish_row(bf16* to, const float* buffer, int length, bool) {
-    put_row(to, buffer, length);
+inline void finish_row(bf16* to, const float* buffer, int length, bool stream) {
+    if (!stream) return put_row(to, buffer, length);
+    alignas(64) bf16 row[128];  // as long as any row of a block
+    put_row(row, buffer, length);
+    stream_row(to, row, length);
 }
 
 // the largest power of two within `room`, from one cache line to `most`
