@@ -239,6 +239,7 @@ def gpu(session: nox.Session) -> None:
     )  # fmt: skip
     session.run("python", "-c", "import torch; torch.zeros(1).cuda()")
     pytest(session, "-m", "gpu", "packages", "tests")
+    session.run("python", "tools/gpu_check.py", "--no-tests")
 
 
 @nox.session
@@ -290,7 +291,8 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 def cuda_sources(session: nox.Session) -> None:
     """Compile every generated CUDA source (no GPU needed)."""
-    run_later_tool(session, "tools/cuda_sources.py", "no kernel generates CUDA source yet")
+    install(session, [*EVERYTHING, *tools("test"), *tools("cuda")])
+    session.run("python", "tools/cuda_sources.py", *(session.posargs or ["--all"]))
 
 
 @nox.session

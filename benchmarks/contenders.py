@@ -2,7 +2,8 @@
 
 A contender is a function from an input sequence `[T, N]` to spikes `[T, N]` that starts at rest.
 The LIF: tau 2, hard reset to 0, reset detached, threshold 1, ATan surrogate with alpha 2. Not all
-libraries have this very model; `OTHER_MODEL` says how theirs differs.
+libraries have this very model: snntorch has no input gain of 1/tau and resets one step later, norse
+has the SuperSpike surrogate, and sinabs an exponential one.
 """
 
 from __future__ import annotations
@@ -18,16 +19,11 @@ from torch import Tensor
 
 from sj_neurons import neuron, ops, surrogate
 
-__all__ = ["OTHER_MODEL", "PEERS", "Case", "all_neurons", "lif_layers", "our_lif"]
+__all__ = ["PEERS", "Case", "all_neurons", "lif_layers", "our_lif"]
 
 Layer = Callable[[Tensor], Tensor]
 
 PEERS = ("spikingjelly", "snntorch", "norse", "sinabs")
-OTHER_MODEL = {
-    "snntorch": "no input gain of 1/tau, and the reset comes one step later",
-    "norse": "the SuperSpike surrogate",
-    "sinabs": "the exponential surrogate",
-}
 
 
 def our_lif(backend: str) -> neuron.LIFNode:

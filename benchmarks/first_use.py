@@ -6,6 +6,7 @@ neuron's literal: is one of the fresh processes.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -15,12 +16,15 @@ import time
 
 
 def measure() -> dict[str, float]:
-    """Milliseconds: import, first use with an empty cache folder, first use with a filled one."""
+    """Milliseconds: the import, what the first fused neuron of a process loads beside itself, a
+    neuron's first use with an empty cache folder and with a filled one, and a later use.
+    """
     with tempfile.TemporaryDirectory() as folder:
         literal = f"0.{time.time_ns()}"  # makes a neuron that no cache and no wheel has
         first, second = (_fresh(literal, folder) for _ in range(2))
     return {
         "import": min(first["import"], second["import"]),
+        "backend": min(first["backend"], second["backend"]),
         "compiled": first["use"],
         "cached": second["use"],
         "warm": min(first["again"], second["again"]),
@@ -56,12 +60,17 @@ def use(literal: float) -> dict[str, float]:
 
     cls = neuron.from_step(step, states={"v": 0.0, "threshold": 1.0})
     x = torch.rand(4, 64, requires_grad=True)
-    times = []
+    times = [imported]
     for backend in ("torch", "cpp", "cpp"):
+        if backend == "cpp":
+            start = time.perf_counter()
+            importlib.import_module("sj_neurons.kernels.run")
+            times.append(time.perf_counter() - start)
         start = time.perf_counter()
         cls(step_mode="m", backend=backend)(x).sum().backward()
         times.append(time.perf_counter() - start)
-    return {"import": imported * 1e3, "use": times[1] * 1e3, "again": times[2] * 1e3}
+    names = ("import", "torch", "backend", "use", "nothing", "again")
+    return {name: value * 1e3 for name, value in zip(names, times, strict=True)}
 
 
 if __name__ == "__main__":

@@ -213,11 +213,11 @@ def memory(T: int, N: int) -> list[Row]:
 
 
 def start(times: int) -> Row:
-    """Milliseconds until a neuron of the user's own has run, and of the import; best of `times`.
+    """Milliseconds until a neuron of the user's own has run, and of imports; best of `times`.
 
     Each is taken in a fresh process: `compiled` with an empty cache folder, `cached` with the
-    folder that this left behind. torch has run the same neuron before, so that what torch makes
-    once is not counted.
+    folder that this left behind; the import of the backend counts apart, as `backend`. torch has
+    run the same neuron before, so that what torch makes once is not counted.
     """
     script = Path(__file__).with_name("first_use.py")
     measured: dict[str, list[float]] = {}

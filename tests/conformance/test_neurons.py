@@ -1,11 +1,18 @@
-"""Recorded behaviour of spiking neurons: every case of the groups that exist here."""
+"""Recorded behaviour of spiking neurons: every case of the groups that exist here.
+
+Each runs on backend 'torch' and, where neurons run at all, once more with 'cpp' as the default.
+"""
 
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+
+from sj_neurons import set_default_backend
+from sj_neurons.kernels import cpp
 
 DATA = Path(__file__).parent / "data" / "neurons"
 GROUPS = {
@@ -50,7 +57,31 @@ def test_no_group_lost_a_case():
         assert sum(case["group"] == group for case in CASES) == count
 
 
+def _replayed(case: dict[str, Any]) -> list[str]:
+    with np.load(DATA / case["file"]) as arrays:
+        return replay.compare(case, replay.run_case(case, NAMES, arrays), arrays)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_golden(case):
-    with np.load(DATA / case["file"]) as arrays:
-        assert replay.compare(case, replay.run_case(case, NAMES, arrays), arrays) == []
+    assert _replayed(case) == []
+
+
+WITH_NEURONS = [case for case in CASES if case["group"] not in ("surrogate", "functional")]
+
+
+@pytest.mark.parametrize("case", WITH_NEURONS, ids=lambda case: case["id"])
+def test_golden_on_cpp(case, monkeypatch):
+    kernels = 0
+
+    def counting(*args: Any) -> None:
+        nonlocal kernels
+        kernels += 1
+        forward(*args)
+
+    forward = cpp.forward
+    monkeypatch.setattr(cpp, "forward", counting)
+    with set_default_backend("cpp"):
+        assert _replayed(case) == []
+    if case["group"] in ("if", "lif", "plif", "step_s"):
+        assert kernels > 0

@@ -69,7 +69,7 @@ def test_fused_backend_saves_nothing_and_torch_does(quick: dict[str, Any]) -> No
 
 
 def test_compiled_kernel_is_found_again(quick: dict[str, Any]) -> None:
-    assert set(quick["start"]) == {"import", "compiled", "cached", "warm"}
+    assert set(quick["start"]) == {"import", "backend", "compiled", "cached", "warm"}
 
 
 def test_allocator_setting_can_be_left_alone(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sj_neurons import functional, neuron, surrogate
+from sj_neurons import neuron, surrogate
 from sj_neurons.functional import batch_norm_module_neuron, batch_norm_neuron
 from sj_neurons.kernels import cpp, trace
 from sj_neurons.kernels.affine import with_affine_input
@@ -189,6 +188,33 @@ def test_the_layout_of_the_input_is_kept() -> None:
     assert x.grad is not None and x.grad.stride() == x.stride()
 
 
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x[::2],
+        lambda x: x[:, :, ::2],
+        lambda x: x.transpose(0, 1),
+        lambda x: x[:1].expand(5, -1, -1, -1),
+    ],
+    ids=["steps", "channels", "transposed", "expanded"],
+)
+def test_any_view_goes_in(view: Callable[[Tensor], Tensor]) -> None:
+    results = []
+    for copied in (False, True):
+        x = torch.randn(6, 4, 8, 70, generator=torch.Generator().manual_seed(0))
+        x.requires_grad_()
+        seen = view(x)
+        seen.retain_grad()  # somebody wants the gradient of each step
+        x_seq = seen.contiguous() if copied else seen
+        channels = x_seq.shape[2]
+        buffers = [torch.zeros(channels), torch.ones(channels)]
+        node = neuron.LIFNode(step_mode="m", backend="cpp")
+        spikes = batch_norm_neuron(x_seq, node, *buffers, torch.full((channels,), 1.5))
+        (spikes * torch.linspace(0, 1, 70)).sum().backward()
+        results.append([spikes, x.grad, seen.grad, *buffers])
+    torch.testing.assert_close(*results)
+
+
 def test_states_go_on_from_call_to_call() -> None:
     whole, parts = (neuron.LIFNode(step_mode="m", backend="cpp") for _ in range(2))
     x = torch.randn(6, 2, 3, 4, 4)
@@ -287,97 +313,6 @@ def test_a_batch_of_gradients() -> None:
     (together,) = torch.autograd.grad(spikes, x, several, retain_graph=True, is_grads_batched=True)
     one_by_one = [torch.autograd.grad(spikes, x, one, retain_graph=True)[0] for one in several]
     torch.testing.assert_close(together, torch.stack(one_by_one))
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_it_compiles_without_a_graph_break(training: bool) -> None:
-    x, norm, node = prepared(Case(PLIF, shape=(3, 2, 4, 5, 5), training=training))
-    node.backend = "cpp"
-    net = nn.ModuleList([norm, node])
-    other = copy.deepcopy(net)
-
-    def run(x: Tensor, net: Any) -> Tensor:
-        return batch_norm_module_neuron(x, *net)
-
-    compiled = torch.compile(run, fullgraph=True, backend="aot_eager")
-    x.requires_grad_()
-    results = []
-    for function, modules in ((run, net), (compiled, other)):
-        spikes = function(x, modules)
-        tensors = [x, *modules.parameters()]
-        gradients = torch.autograd.grad(spikes.sum() + modules[1].v.sum(), tensors)
-        results.append([spikes, modules[1].v, *gradients, *modules.buffers()])
-    for eager, of_compiled in zip(*results, strict=True):
-        torch.testing.assert_close(of_compiled, eager)
-
-
-def test_a_node_with_a_hook_sees_the_normalised_input() -> None:
-    x, norm, node = prepared(Case())
-    node.backend = "cpp"
-    seen: list[Tensor] = []
-    node.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
-    batch_norm_module_neuron(x, norm, node)
-    y = copy.deepcopy(norm)(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-    torch.testing.assert_close(seen[0], y)
-
-
-def test_a_neuron_that_is_no_scalar_recurrence_runs_on_torch() -> None:
-    x, norm, _ = prepared(Case(shape=(4, 3, 6, 5, 5)))
-    node = neuron.PSN(4)
-    spikes = batch_norm_module_neuron(x, copy.deepcopy(norm), node)
-    assert torch.equal(spikes, node(norm(x.flatten(0, 1)).unflatten(0, x.shape[:2])))
-
-
-def test_integers_are_taken_as_floats() -> None:
-    x = torch.randint(0, 5, (3, 2, 4, 6))
-    node = neuron.LIFNode(step_mode="m", backend="cpp")
-    spikes = batch_norm_neuron(x, node, None, None)
-    node.reset()
-    assert torch.equal(spikes, batch_norm_neuron(x.float(), node, None, None))
-
-
-def test_auto_runs_what_there_is() -> None:
-    x, norm, node = prepared(Case())
-    functional.set_backend(node, "auto")
-    spikes = batch_norm_module_neuron(x, norm, node)
-    assert torch.equal(spikes.double(), outcome(Case(), "torch").spikes)
-
-
-@pytest.mark.parametrize("backend", ["torch", "cpp"])
-@pytest.mark.parametrize("shape", [(1, 1, 4), (1, 1, 4, 1, 1)])
-def test_one_value_per_channel_is_refused(backend: str, shape: tuple[int, ...]) -> None:
-    node = neuron.LIFNode(step_mode="m", backend=backend)
-    with pytest.raises(ValueError, match="Expected more than 1 value per channel when training"):
-        batch_norm_neuron(torch.zeros(shape), node, None, None)
-
-
-@pytest.mark.parametrize("backend", ["torch", "cpp"])
-def test_what_does_not_fit_is_named(backend: str) -> None:
-    x = torch.zeros(2, 3, 4, 5)
-    node = neuron.LIFNode(step_mode="m", backend=backend)
-    vector, wrong = torch.ones(4), torch.ones(5)
-    with pytest.raises(ValueError, match=r"weight must have shape \(4,\).*got \(5,\)"):
-        batch_norm_neuron(x, node, vector, vector, wrong)
-    with pytest.raises(ValueError, match="go together"):
-        batch_norm_neuron(x, node, vector, None)
-    with pytest.raises(ValueError, match="training must be True"):
-        batch_norm_neuron(x, node, None, None, training=False)
-    with pytest.raises(ValueError, match=r"expected a sequence \[T, N, C, \*\].*\(2, 3\)"):
-        batch_norm_neuron(x[..., 0, 0], node, None, None)
-    with pytest.raises(ValueError, match="expected 4D input"):
-        batch_norm_module_neuron(x, nn.BatchNorm2d(4), node)
-    with pytest.raises(TypeError, match="SyncBatchNorm"):
-        batch_norm_module_neuron(x, nn.SyncBatchNorm(4), node)
-    node.step_mode = "s"
-    with pytest.raises(ValueError, match="step mode 's'; set it to 'm'"):
-        batch_norm_neuron(x, node, None, None)
-
-
-def test_an_empty_batch_gives_empty_spikes_in_evaluation() -> None:
-    node = neuron.LIFNode(step_mode="m", backend="cpp")
-    zeros, ones = torch.zeros(4), torch.ones(4)
-    spikes = batch_norm_neuron(torch.zeros(2, 0, 4, 5), node, zeros, ones, training=False)
-    assert spikes.shape == (2, 0, 4, 5)
 
 
 def test_several_threads_give_the_same_numbers() -> None:

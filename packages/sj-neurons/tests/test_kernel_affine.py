@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sj_neurons import neuron, ops, surrogate
+from sj_neurons.kernels import select
 from sj_neurons.kernels.affine import affine_program, with_affine_input
 from sj_neurons.kernels.interpret import run_by_torch
 from sj_neurons.kernels.trace import trace
@@ -45,6 +46,7 @@ def test_a_program_that_ignores_its_input_stays_so() -> None:
 
 def test_without_a_compiler_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setattr(select, "_failures", set())
     text = trace(neuron.LIFNode(surrogate_function=surrogate.ATan(1.75))).program.text
     text = with_affine_input(with_affine_input(text))  # nobody else has compiled this one
     with pytest.warns(UserWarning, match="cannot be compiled"):

@@ -140,6 +140,19 @@ def test_how_much_the_other_neurons_keep(name):
     assert (len(made.kept), made.reads_input_again) == (size, again)
 
 
+def test_exponentials_are_kept_where_room_is_cheap():
+    made = plan(trace(neuron.EIFNode()).program.text)
+    kept = made.sparing().kept
+    assert "exp" in {made.graph.nodes[i].op for i in kept}
+    assert "exp" not in {made.graph.nodes[i].op for i in made.kept}
+    assert separates(made.adjoint, kept, made.sparing().reads_input_again)
+
+
+def test_a_surrogate_that_only_the_adjoint_needs_is_not_kept():
+    made = plan(trace(neuron.IFNode(surrogate_function=surrogate.Sigmoid())).program.text)
+    assert made.sparing() is made
+
+
 def test_without_a_gradient_nothing_is_kept():
     made = plan("[[1, 2], 0, 0]\ninput x\nsign 0\nround 0")
     assert made.kept == () and not made.reads_input_again and not made.has_gradient

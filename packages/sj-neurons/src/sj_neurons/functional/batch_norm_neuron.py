@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..base import MemoryModule
-from ..neuron.base import BaseNode
+from ..base import MemoryModule, _is_exporting
+from ..neuron.base import BaseNode, _constant_when_compiled
 
 __all__ = ["batch_norm_module_neuron", "batch_norm_neuron"]
 
@@ -165,6 +165,7 @@ def _takes_any_input(node: MemoryModule) -> bool:
         and type(node).forward is MemoryModule.forward
         and not (node._forward_hooks or node._forward_pre_hooks)
         and not (node._backward_hooks or node._backward_pre_hooks)
+        and not _is_exporting()  # which wants states as the node lays them out
     )
 
 
@@ -202,7 +203,7 @@ def _fused(x_seq: Tensor, node: Any, norm: _Norm) -> Tensor | None:
     return spikes
 
 
-@torch.compiler.assume_constant_result
+@_constant_when_compiled
 def _affine_program(program: str, backend: str, device: str, dtype: torch.dtype) -> str | None:
     """Text of the program that normalises its input, or None if it cannot be compiled here."""
     from ..kernels.affine import affine_program

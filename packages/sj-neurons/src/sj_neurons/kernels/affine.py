@@ -8,11 +8,14 @@ becomes part of its kernel, which adds up the gradients of a and b along with th
 
 from __future__ import annotations
 
-from functools import lru_cache
+import warnings
+from functools import cache, lru_cache
 
 import torch
 
+from .compile_cpp import CompilerError
 from .graph import Graph, Program
+from .select import _compiled
 
 __all__ = ["affine_program", "with_affine_input"]
 
@@ -41,13 +44,23 @@ def with_affine_input(program: str) -> str:
 @lru_cache(maxsize=1024)
 def affine_program(program: str, backend: str, device: str, dtype: torch.dtype) -> str | None:
     """:func:`with_affine_input`, or None if its kernels cannot be compiled, which is told once."""
-    from . import channels_cpp
-    from .select import _compiled
-
     made = with_affine_input(program)
-    if backend == "cpp" and device == "cpu":
-        # one compiler makes both; what it says of the first is what is told
-        if not _compiled(made, dtype):
-            return None
-        channels_cpp.prepare()
+    if backend == "cpp" and device == "cpu" and not (_compiled(made, dtype) and _has_channels()):
+        return None
     return made
+
+
+@cache
+def _has_channels() -> bool:
+    """Whether the kernels over channels are there, compiled now if need be."""
+    from . import channels_cpp
+
+    try:
+        channels_cpp.prepare()
+    except CompilerError as error:
+        warnings.warn(
+            f"BatchNorm is not fused with neurons, its kernels cannot be compiled: {error}",
+            stacklevel=2,
+        )
+        return False
+    return True

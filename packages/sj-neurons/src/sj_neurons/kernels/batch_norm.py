@@ -28,9 +28,11 @@ from . import autograd
 from .affine import with_affine_input
 from .autograd import backward_sums
 from .interpret import run_by_torch
-from .layout import Rows, Spread
+from .layout import Rows
 
 __all__ = ["normalised_and_fused"]
+
+_VECTORS = 5  # outputs [C] after the others: mean, variance, i, a, b
 
 # repeat, program, numbers, rest, given, store_v_seq, backend, eps
 Settings = tuple[int, str, list[float], list[float], list[int], bool, str, float]
@@ -67,10 +69,9 @@ def normalised_and_fused(
         outputs = _NormalisedAndFused.apply(settings, x_seq, weight, bias, *others)
     else:
         outputs = batch_norm_forward(x_seq, weight, bias, others, *settings)
-    spikes, *rest_of = outputs
-    *rest_of, mean, variance = rest_of
-    v_seq = rest_of[-1] if store_v_seq else None
-    return spikes, v_seq, rest_of[: len(states)], mean, variance
+    spikes, *last = outputs[:-_VECTORS]
+    mean, variance = outputs[-_VECTORS:][:2]
+    return spikes, (last[-1] if store_v_seq else None), list(last[: len(states)]), mean, variance
 
 
 # the two directions, on tensors
@@ -105,26 +106,29 @@ def _forward(
     backend: str,
     eps: float,
 ) -> list[Tensor]:
-    """Outputs as in :mod:`.autograd`, then mean and variance in float64."""
+    """Outputs as in :mod:`.autograd`, then mean, variance and i in float64, then a and b."""
     rows, x = Rows.of(x_seq)
-    spread = Spread.over(_over_channels(weight, x_seq), rows)
     steps = x_seq.shape[0] if x.stride(0) else 1
-    mean, variance = _channels(backend).moments(x, steps, spread.inner, spread.size)
-    a, b = _affine(mean, variance, weight, bias, eps)
-    affine = [_over_channels(vector.to(weight.dtype), x_seq) for vector in (a, b)]
+    mean, variance = _channels(backend).moments(x, steps, _inner(rows), weight.numel())
+    scale = (variance + eps).rsqrt_()
+    a = weight * scale
+    b = torch.addcmul(bias, mean, a, value=-1.0)
+    a, b = a.to(weight.dtype), b.to(weight.dtype)
     outputs = autograd._forward(
-        x_seq, [*others, *affine], repeat, with_affine_input(program), numbers, rest, given,
-        store_v_seq, backend,
+        x_seq, [*others, _over_channels(a, x_seq), _over_channels(b, x_seq)], repeat,
+        with_affine_input(program), numbers, rest, given, store_v_seq, backend,
     )  # fmt: skip
-    return [*outputs, mean, variance]
+    return [*outputs, mean, variance, scale, a, b]
 
 
-def _affine(
-    mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float
-) -> tuple[Tensor, Tensor]:
-    """a and b in float64."""
-    a = weight * (variance + eps).rsqrt()
-    return a, bias - mean * a
+def _inner(rows: Rows) -> int:
+    """How many neurons of one channel follow each other."""
+    if rows.shape[1] == 1:
+        return rows.neurons
+    inner = 1
+    for d, (size, stride) in enumerate(zip(rows.shape, rows.strides, strict=True)):
+        inner *= size if d != 1 and stride < rows.strides[1] else 1
+    return inner
 
 
 def _backward(
@@ -134,8 +138,7 @@ def _backward(
     x_seq: Tensor,
     weight: Tensor,
     bias: Tensor,
-    mean: Tensor,
-    variance: Tensor,
+    vectors: list[Tensor],
     others: list[Tensor],
     repeat: int,
     program: str,
@@ -146,31 +149,31 @@ def _backward(
     backend: str,
     eps: float,
 ) -> list[Tensor]:
-    """Gradients of input, weight, bias and `others`, those `needed` alone."""
+    """Gradients of input, weight, bias and `others`, those `needed` alone.
+
+    `vectors` are the last five outputs of the other direction.
+    """
     of_x, of_weight, of_bias, *of_others = needed
-    a, b = _affine(mean, variance, weight, bias, eps)
-    affine = [_over_channels(vector.to(weight.dtype), x_seq) for vector in (a, b)]
+    mean, _, scale, a, b = vectors
+    affine = [_over_channels(a, x_seq), _over_channels(b, x_seq)]
     grad_x, grad_states, sums, rows = backward_sums(
         gradients, present, [of_x, *of_others, True, True], x_seq, [*others, *affine], repeat,
         with_affine_input(program), numbers, rest, given, store_v_seq, backend,
     )  # fmt: skip
-    grad_a, grad_b = (
-        spread.gradient(total, rows, torch.float64).flatten()
-        for spread, total in sums[-2:]
-        if total is not None
-    )
-    scale = (variance + eps).rsqrt()
-    grad_weight = (grad_a - mean * grad_b) * scale
+    # channels lie in order, so that no sum needs to be moved
+    grad_a, grad_b = (total.sum(0) for _, total in sums[-2:] if total is not None)
+    grad_weight = torch.addcmul(grad_a, mean, grad_b, value=-1.0).mul_(scale)
     results: list[Tensor] = []
     if grad_x is not None:
         n = (repeat or x_seq.shape[0]) * rows.neurons // weight.numel()
-        c1 = -a * scale * grad_weight * (max(1, repeat) / n)
-        c0 = -a * grad_b * (max(1, repeat) / n) - c1 * mean
-        c0, c1 = c0.to(weight.dtype), c1.to(weight.dtype)
-        spread = sums[-1][0]
-        flat = rows.flat_sequence(grad_x)
+        share = -max(1, repeat) / n * a
+        c1 = share * scale * grad_weight
+        c0 = torch.addcmul(share * grad_b, c1, mean, value=-1.0)
         _, x = Rows.of(x_seq)
-        _channels(backend).add_affine(flat, x, spread.inner, spread.size, c0, c1)
+        _channels(backend).add_affine(
+            rows.flat_sequence(grad_x), x, sums[-1][0].inner, weight.numel(),
+            c0.to(weight.dtype), c1.to(weight.dtype),
+        )  # fmt: skip
         results.append(grad_x)
     results += [grad_weight.to(weight.dtype)] if of_weight else []
     results += [grad_b.to(bias.dtype)] if of_bias else []
@@ -187,10 +190,10 @@ def _backward(
 
 
 def _remember(
-    ctx: Any, settings: Settings, inputs: Sequence[Tensor], moments: Sequence[Tensor]
+    ctx: Any, settings: Settings, inputs: Sequence[Tensor], vectors: Sequence[Tensor]
 ) -> None:
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*moments, *inputs)
+    ctx.save_for_backward(*vectors, *inputs)
     ctx.settings = settings
 
 
@@ -198,9 +201,9 @@ def _gradients(
     ctx: Any, gradients: Sequence[Tensor | None], needed: Sequence[bool], backward: Any
 ) -> list[Tensor | None]:
     """Gradients of input, weight, bias and all others, None where not `needed`."""
-    mean, variance, *tensors = ctx.saved_tensors
-    # mean and variance have no gradient of their own
-    present = [i for i, gradient in enumerate(gradients[:-2]) if gradient is not None]
+    vectors, tensors = ctx.saved_tensors[:_VECTORS], ctx.saved_tensors[_VECTORS:]
+    # the vectors have no gradient of their own
+    present = [i for i, g in enumerate(gradients[:-_VECTORS]) if g is not None]
     if not present or not any(needed):
         return [None] * len(needed)
     given = [gradients[i] for i in present]
@@ -209,9 +212,8 @@ def _gradients(
     else:
         x_seq, weight, bias, *others = tensors
         found = backward(
-            given, present, list(needed), x_seq, weight, bias, mean, variance, others,
-            *ctx.settings,
-        )  # fmt: skip
+            given, present, list(needed), x_seq, weight, bias, list(vectors), others, *ctx.settings
+        )
     rest = iter(found)
     return [next(rest) if wanted else None for wanted in needed]
 
@@ -268,9 +270,9 @@ class _NormalisedAndFused(torch.autograd.Function):
     def forward(ctx: Any, settings: Settings, *tensors: Tensor) -> tuple[Tensor, ...]:
         x_seq, weight, bias, *others = tensors
         outputs = _forward(x_seq, weight, bias, others, *settings)
-        moments = outputs[-2:]
-        _remember(ctx, settings, tensors, moments)
-        ctx.mark_non_differentiable(*moments)
+        vectors = outputs[-_VECTORS:]
+        _remember(ctx, settings, tensors, vectors)
+        ctx.mark_non_differentiable(*vectors)
         return tuple(outputs)
 
     @staticmethod
@@ -314,8 +316,10 @@ def _(
         for _ in range(1 + store_v_seq)
     ]
     last = [rows.new_step(weight.dtype, x_seq.device) for _ in rest]
-    moments = [torch.empty_like(weight, dtype=torch.float64) for _ in range(2)]
-    return [sequences[0], *last, *sequences[1:], *moments]
+    real, double = weight.dtype, torch.float64
+    kinds = (double, double, double, real, real)
+    vectors = [weight.new_empty(weight.shape, dtype=dtype) for dtype in kinds]
+    return [sequences[0], *last, *sequences[1:], *vectors]
 
 
 @batch_norm_backward.register_fake
@@ -326,8 +330,7 @@ def _(
     x_seq: Tensor,
     weight: Tensor,
     bias: Tensor,
-    mean: Tensor,
-    variance: Tensor,
+    vectors: list[Tensor],
     others: list[Tensor],
     repeat: int,
     program: str,
@@ -340,8 +343,8 @@ def _(
 ) -> list[Tensor]:
     rows, _ = Rows.of(x_seq)
     states, parameters = others[: len(given)], others[len(given) :]
-    vectors = [weight, bias, *parameters]
-    empty = [torch.empty_like(v, memory_format=torch.contiguous_format) for v in vectors]
+    dense = [weight, bias, *parameters]
+    empty = [torch.empty_like(v, memory_format=torch.contiguous_format) for v in dense]
     all_of_them = [
         rows.new_sequence(x_seq.shape[0], x_seq.dtype, x_seq.device),
         *empty[:2],
@@ -353,7 +356,7 @@ def _(
 
 def _set_up(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     x_seq, weight, bias, others, *settings = inputs
-    _remember(ctx, tuple(settings), (x_seq, weight, bias, *others), output[-2:])  # pyright: ignore[reportArgumentType]
+    _remember(ctx, tuple(settings), (x_seq, weight, bias, *others), output[-_VECTORS:])  # pyright: ignore[reportArgumentType]
 
 
 def _of_operator(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:

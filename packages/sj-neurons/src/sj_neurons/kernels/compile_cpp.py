@@ -262,4 +262,5 @@ def cpu_flags() -> frozenset[str]:
 
 @cache
 def _cpu() -> str:
-    return " ".join((platform.machine(), platform.processor(), *sorted(cpu_flags())))
+    # platform.processor() would start a process; where flags are unknown the host stands for them
+    return " ".join((platform.machine(), *(sorted(cpu_flags()) or (platform.node(),))))

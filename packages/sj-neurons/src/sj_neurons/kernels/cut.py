@@ -8,7 +8,7 @@ x is in memory anyway, so it is all but free; numbers and parameters are free.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .differentiate import Adjoint
 from .graph import Node
@@ -17,14 +17,15 @@ __all__ = ["smallest_cut"]
 
 _INPUT = 1  # reading x again; less than any value kept, more than nothing
 _KEPT = 1000
+_ANEW = 3000
 _ENDLESS = 10**9
 
 
-def smallest_cut(adjoint: Adjoint) -> tuple[tuple[int, ...], bool]:
+def smallest_cut(adjoint: Adjoint, dear: Collection[int] = ()) -> tuple[tuple[int, ...], bool]:
     """The nodes whose values are kept for each step, and whether x is read again.
 
     The cut nearest to the adjoint step is chosen among the smallest, so that the least is computed
-    anew.
+    anew. To compute a node of `dear` anew counts as much as to keep three values.
     """
     nodes = adjoint.graph.nodes[: adjoint.primal]
     moving = _moving(nodes)
@@ -42,6 +43,8 @@ def smallest_cut(adjoint: Adjoint) -> tuple[tuple[int, ...], bool]:
                 network.connect(("out", j), ("in", i), _ENDLESS)
         if node.op == "input":
             network.connect("source", ("in", i), _ENDLESS)
+        elif i in dear:
+            network.connect("source", ("in", i), _ANEW)
         if i in needed:
             network.connect(("out", i), "sink", _ENDLESS)
     reaching_sink = network.saturate()

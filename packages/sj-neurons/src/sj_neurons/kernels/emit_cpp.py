@@ -77,6 +77,7 @@ def prelude() -> str:
 def cpp_source(plan: Plan, dtype: str, name: str) -> str:
     """Both kernels, `<name>_forward` and, if there is a gradient, `<name>_backward`."""
     io, real = _TYPES[dtype]
+    plan = plan.sparing()
     parts = [f"namespace {{ namespace of_{name} {{", f"using IO = {io};", f"using R = {real};", ""]
     parts += _forward(plan) + (_backward(plan) if plan.has_gradient else []) + ["}}", ""]
     for direction in ("forward", "backward") if plan.has_gradient else ("forward",):

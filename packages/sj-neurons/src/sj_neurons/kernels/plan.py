@@ -9,7 +9,7 @@ t = T-1 ... 0 on them. A spike and a gradient of any step cost one read, one wri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from .cut import smallest_cut
@@ -17,6 +17,8 @@ from .differentiate import Adjoint, differentiate
 from .graph import Graph, Program
 
 __all__ = ["Plan", "plan"]
+
+_DEAR = frozenset(("exp", "sigmoid", "tanh", "log", "pow", "sin", "cos", "atan", "erf"))
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,18 @@ class Plan:
     def given(self) -> dict[int, str]:
         """Names of the inputs of both directions, by node."""
         return {i: str(n.value) for i, n in enumerate(self.graph) if n.op == "input"}
+
+    def sparing(self) -> Plan:
+        """The same with more values kept where that spares an exponential or the like.
+
+        For a tile in a cache, where room costs little; registers are too few.
+        """
+        states = self.graph.reached_from(self.program.outputs[1:], values=True)
+        dear = {i for i in states if self.graph.nodes[i].op in _DEAR}
+        if not dear or not self.has_gradient:
+            return self
+        kept, again = smallest_cut(self.adjoint, dear)
+        return replace(self, kept=kept, reads_input_again=again)
 
 
 @lru_cache(maxsize=1024)

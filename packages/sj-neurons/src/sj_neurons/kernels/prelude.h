@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #if defined(__SSE2__)
-#include <immintrin.h>
+#include <emmintrin.h>  // not immintrin.h, which takes longer to read than a kernel to compile
 #endif
 
 namespace {
@@ -228,6 +228,10 @@ inline void fetch_ahead(const IO* from, int length) {
     for (int i = 0; i < length; i += int(64 / sizeof(IO))) __builtin_prefetch(from + i, 0, 2);
 }
 
+#if defined(__AVX512F__)
+typedef long long Line __attribute__((vector_size(64), aligned(1), may_alias));
+#endif
+
 // past the caches: for tensors too large to find in a cache what was written
 template <class IO>
 inline void stream_row(IO* to, const IO* from, int length) {
@@ -241,7 +245,9 @@ inline void stream_row(IO* to, const IO* from, int length) {
     target += head, source += head, left -= head;
     for (; left >= 64; target += 64, source += 64, left -= 64) {
 #if defined(__AVX512F__)
-        _mm512_stream_si512(reinterpret_cast<__m512i*>(target), _mm512_loadu_si512(source));
+        asm volatile("vmovntdq %1, %0"
+                     : "=m"(*reinterpret_cast<Line*>(target))
+                     : "v"(*reinterpret_cast<const Line*>(source)));
 #else
         for (int i = 0; i < 64; i += 16) {
             const auto* part = reinterpret_cast<const __m128i*>(source + i);
@@ -259,8 +265,11 @@ template <class R>
 inline void finish_row(R* to, const R* buffer, int length, bool stream) {
     if (stream) stream_row(to, buffer, length);
 }
-inline void finish_row(bf16* to, const float* buffer, int length, bool) {
-    put_row(to, buffer, length);
+inline void finish_row(bf16* to, const float* buffer, int length, bool stream) {
+    if (!stream) return put_row(to, buffer, length);
+    alignas(64) bf16 row[128];  // as long as any row of a block
+    put_row(row, buffer, length);
+    stream_row(to, row, length);
 }
 
 // the largest power of two within `room`, from one cache line to `most`

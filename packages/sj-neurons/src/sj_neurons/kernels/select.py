@@ -10,13 +10,13 @@ import torch
 from ..backend import AUTO
 from .compile_cpp import CompilerError
 from .plan import plan
-from .symbols import is_plain
+from .symbols import TraceError, is_plain
 from .trace import Recipe, Trace, state_names, trace
 
 if TYPE_CHECKING:
     from ..neuron.base import BaseNode
 
-__all__ = ["Call", "call_of", "require", "watched_values", "why_not"]
+__all__ = ["Call", "call_of", "require", "trace_for", "watched_values", "why_not"]
 
 _DTYPES = {
     "cpp": (torch.float32, torch.float64, torch.bfloat16),
@@ -85,7 +85,7 @@ def call_of(node: BaseNode, device: str, dtype: torch.dtype) -> Call | None:
     backend = _FUSED_ON.get(device, "") if asked == AUTO else asked
     try:
         _check(node, backend, device, dtype)
-        made = trace(node)
+        made = trace_for(node, backend)
     except (NotImplementedError, ImportError):
         if asked == AUTO:
             return None
@@ -95,6 +95,18 @@ def call_of(node: BaseNode, device: str, dtype: torch.dtype) -> Call | None:
         call = None
     kept[asked, device, dtype] = (made, call)
     return call
+
+
+def trace_for(node: BaseNode, backend: str) -> Trace:
+    """The program of the step of `node`.
+
+    Raises:
+        TraceError: the step cannot be fused; names the backend, the class and why.
+    """
+    try:
+        return trace(node)
+    except TraceError as error:
+        raise TraceError(f"backend {backend!r}: {error}") from error
 
 
 def _check(node: BaseNode, backend: str, device: str, dtype: torch.dtype) -> None:
@@ -144,11 +156,7 @@ def _compiled(program: str, dtype: torch.dtype) -> bool:
 
 
 def watched_values(node: BaseNode) -> tuple[tuple[str, Any], ...]:
-    """The plain values that the step of `node` reads, by dotted names from the neuron on.
-
-    Raises:
-        TraceError: the step cannot be fused.
-    """
+    """The plain values that the step of `node` reads, by dotted names from the neuron on."""
     paths = {module: f"{path}." if path else "" for path, module in node.named_modules()}
     found = ((paths.get(owner), name, getattr(owner, name)) for owner, name, _ in trace(node).reads)
     return tuple(

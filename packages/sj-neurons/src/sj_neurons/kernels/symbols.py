@@ -373,6 +373,8 @@ def _operator(name: str, kind: str = "") -> Callable[..., Any]:
         return _call(self.recorder, name, (self, *others), {})
 
     def reflected(self: Symbol, other: Any) -> Any:
+        if name == "div":  # torch multiplies the number by the reciprocal, which rounds twice
+            return _call(self.recorder, "mul", (self.recorder.apply("div", 1.0, self), other), {})
         return _call(self.recorder, name, (other, self), {})
 
     def in_place(self: Symbol, other: Any) -> Symbol:

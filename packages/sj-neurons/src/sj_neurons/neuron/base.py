@@ -166,7 +166,7 @@ class BaseNode(MemoryModule):
         if name in ("cpp", "cupy"):
             from ..kernels import select
 
-            select.watched_values(self)
+            select.trace_for(self, name)
         return name
 
     def _available_backend(self, name: str | None) -> str:
