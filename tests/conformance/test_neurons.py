@@ -17,7 +17,7 @@ from sj_neurons.kernels import cpp
 DATA = Path(__file__).parent / "data" / "neurons"
 GROUPS = {
     "surrogate": 36, "if": 12, "lif": 48, "plif": 48, "step_s": 3, "other": 49, "functional": 21,
-    "encoder": 6, "rnn": 6,
+    "layer": 49, "encoder": 6, "learning": 8, "rnn": 6,
 }  # fmt: skip
 CASES = [
     case

@@ -3,7 +3,7 @@
 Shapes: step mode 's' takes one step `[N, *]`, step mode 'm' takes a sequence `[T, N, *]`.
 """
 
-from . import monitor
+from . import encoding, functional, learning, monitor, rnn
 from .attention import (
     ChannelQKAttention,
     MultiDimensionalAttention,
@@ -14,7 +14,11 @@ from .attention import (
 )
 from .check import check
 from .container import (
+    MultiStepContainer,
     SeqToANNContainer,
+    StepModeContainer,
+    TLastMultiStepContainer,
+    TLastSeqToANNContainer,
 )
 from .dropout import (
     DropConnectLinear,
@@ -37,12 +41,23 @@ from .norm import (
     ThresholdDependentBatchNorm2d,
     ThresholdDependentBatchNorm3d,
 )
+from .print_shape import (
+    PrintShapeModule,
+)
 from .profile import profile
+from .recurrent import (
+    ElementWiseRecurrentContainer,
+    LinearRecurrentContainer,
+)
 from .spike_count import (
     SpikeCountToBinary,
     TemporalBinSum,
 )
 from .spike_linear import SpikeLinear
+from .synapse import (
+    Delay,
+    SynapseFilter,
+)
 from .torch_layers import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -69,6 +84,9 @@ from .torch_layers import (
     MaxUnpool3d,
     Upsample,
 )
+from .voting import (
+    VotingLayer,
+)
 from .weight_standardization import (
     WSConv2d,
     WSLinear,
@@ -94,12 +112,15 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "Delay",
     "DropConnectLinear",
     "Dropout",
     "Dropout2d",
+    "ElementWiseRecurrentContainer",
     "Flatten",
     "GroupNorm",
     "Linear",
+    "LinearRecurrentContainer",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
@@ -107,12 +128,18 @@ __all__ = [
     "MaxUnpool2d",
     "MaxUnpool3d",
     "MultiDimensionalAttention",
+    "MultiStepContainer",
     "NeuNorm",
+    "PrintShapeModule",
     "QKAttention",
     "SeqToANNContainer",
     "SpikeCountToBinary",
     "SpikeLinear",
     "SpikingSelfAttention",
+    "StepModeContainer",
+    "SynapseFilter",
+    "TLastMultiStepContainer",
+    "TLastSeqToANNContainer",
     "TemporalBinSum",
     "TemporalEffectiveBatchNorm1d",
     "TemporalEffectiveBatchNorm2d",
@@ -123,12 +150,17 @@ __all__ = [
     "ThresholdDependentBatchNorm3d",
     "TokenQKAttention",
     "Upsample",
+    "VotingLayer",
     "WSConv2d",
     "WSLinear",
     "check",
+    "encoding",
+    "functional",
     "fuse",
+    "learning",
     "monitor",
     "profile",
+    "rnn",
 ]
 
 __version__ = "0.1.0"
