@@ -20,6 +20,8 @@ extensions = [
     "sphinx.ext.mathjax",
     "api_pages",
     "neuron_pages",
+    "layer_pages",
+    "layer_pictures",
     "speed_pages",
     "docstrings",
 ]

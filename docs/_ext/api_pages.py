@@ -43,14 +43,18 @@ def exported(path: Path) -> list[str]:
         return []
     names: list[str] = []
     defined: set[str] = set()
+    imported: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             defined.add(node.name)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imported |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             names = [
                 e.value for e in getattr(node.value, "elts", []) if isinstance(e, ast.Constant)
             ]
-    defined |= {child.stem for child in path.parent.iterdir()}  # submodules have their own pages
+    submodules = {child.stem for child in path.parent.iterdir()}  # these have their own pages
+    defined |= submodules - imported  # but a name may be that of a module and of what it defines
     return [name for name in names if name not in defined and not name.startswith("_")]
 
 
