@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from sj_neurons import functional, neuron
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+
+# a dependency of furo turns messages of level INFO on for all packages
+logging.getLogger("matplotlib.animation").setLevel(logging.WARNING)
 
 STEPS = 16
 SMALL: dict[str, Any] = {"figsize": (4.4, 3.0), "dpi": 100}
