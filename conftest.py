@@ -1,4 +1,4 @@
-"""What holds for every test here: one thread, reproducible examples, the marker `gpu`."""
+"""What holds for every test here: one thread, the same random numbers, the marker `gpu`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ else:
     settings.register_profile("default", deadline=None, derandomize=True, database=None)
     settings.register_profile("fuzz", deadline=None, max_examples=2000)
     settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """Every test draws what it draws when it runs alone."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

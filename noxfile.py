@@ -84,11 +84,12 @@ def install(session: nox.Session, requirements: Iterable[str], *options: str) ->
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
-    """Runs pytest, writing reports/<session>.xml."""
+    """Runs pytest on all cores, writing reports/<session>.xml."""
     name = session.name.replace("(", "-").replace(")", "")
-    session.run(
-        "python", "-m", "pytest", f"--junitxml=reports/{name}.xml", *arguments, *session.posargs
-    )
+    # by file: what a file makes once, such as compiled kernels, is made by one process
+    spread = ("-n", "auto", "--dist", "loadfile")
+    report = f"--junitxml=reports/{name}.xml"
+    session.run("python", "-m", "pytest", report, *spread, *arguments, *session.posargs)
 
 
 @nox.session

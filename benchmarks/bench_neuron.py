@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
     made.add_argument("--parts", type=_parts, default=PARTS, help=f"some of {','.join(PARTS)}")
     made.add_argument("--sizes", type=_sizes, help="sizes of the LIF, such as 4x4096,16x65536")
-    made.add_argument("--seconds", type=float, default=3.0, help="per size and direction")
+    made.add_argument("--seconds", type=float, default=3.0, help="CPU time per row")
     made.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     made.add_argument(
         "--allocator", choices=("kept", "hugepages", "default", "as-is"), default="kept",

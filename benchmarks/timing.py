@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 __all__ = ["Timing", "interleaved"]
 
 _SHORT = 1e-3  # seconds; shorter calls are repeated within one measurement
-_FEWEST, _MOST = 5, 400  # rounds
+_FEWEST, _MOST = 7, 400  # rounds
+_SETTLING = 2  # rounds that do not count: the allocator finds its places
 
 Clock = Callable[[], float]
 
@@ -47,24 +48,26 @@ def interleaved(
     """Call all contenders in turn until the time is over.
 
     Args:
-        contenders: what to call, by name; each is called three times before it counts.
-        seconds: wall-clock time for all of them together; a few rounds are made in any case.
+        contenders: what to call, by name.
+        seconds: CPU time for all of them together; a few rounds are made in any case.
         clock: counts seconds.
     """
     shuffled = random.Random(0).sample
     with _without_collection():
         repeats = {name: _repeats(call, clock) for name, call in contenders.items()}
         times: dict[str, list[float]] = {name: [] for name in contenders}
-        end = time.perf_counter() + seconds
-        for made in range(_MOST):
-            if made >= _FEWEST and time.perf_counter() > end:
+        end = time.process_time() + seconds
+        for made in range(-_SETTLING, _MOST):
+            if made >= _FEWEST and time.process_time() > end:
                 break
             for name in shuffled(list(contenders), len(contenders)):
                 call, count = contenders[name], repeats[name]
                 start = clock()
                 for _ in range(count):
                     call()
-                times[name].append((clock() - start) / count * 1e3)
+                spent = clock() - start
+                if made >= 0:
+                    times[name].append(spent / count * 1e3)
     return {name: _summary(values) for name, values in times.items()}
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sj_neurons import functional, neuron, surrogate
-from sj_neurons.kernels import autograd
+from sj_neurons.kernels import operators
 from sj_neurons.kernels.trace import trace
 
 T, N, C = 4, 3, 5
@@ -182,7 +182,7 @@ def arguments(dtype: torch.dtype, layout: str, repeat: int) -> tuple[Any, ...]:
     ids=str,
 )
 def test_forward_operator_passes_the_checks_of_torch(dtype, layout, repeat):
-    torch.library.opcheck(autograd.fused_forward, arguments(dtype, layout, repeat))
+    torch.library.opcheck(operators.fused_forward, arguments(dtype, layout, repeat))
 
 
 @pytest.mark.parametrize("needed", [(True, True, True), (False, True, False), (True, False, True)])
@@ -190,11 +190,11 @@ def test_forward_operator_passes_the_checks_of_torch(dtype, layout, repeat):
 def test_backward_operator_passes_the_checks_of_torch(repeat, needed):
     x, others, *settings = arguments(torch.float32, "permuted", repeat)
     x, *others = (tensor.detach() for tensor in (x, *others))
-    outputs = autograd.fused_forward(x, others, *settings)
+    outputs = operators.fused_forward(x, others, *settings)
     gradients = [torch.rand_like(outputs[0]), torch.rand_like(outputs[2])]
     inputs = (gradients, [0, 2], list(needed), x, others, *settings)
     torch.library.opcheck(
-        autograd.fused_backward, inputs, test_utils=("test_schema", "test_faketensor")
+        operators.fused_backward, inputs, test_utils=("test_schema", "test_faketensor")
     )
-    found = autograd.fused_backward(*inputs)
+    found = operators.fused_backward(*inputs)
     assert len(found) == sum(needed)

@@ -17,6 +17,7 @@ The stages, as they follow each other:
     run             select.py         which backend, which program
                     run.py            parameters and states of a call
                     autograd.py       the differentiable operator
+                    operators.py      the same for torch.compile and torch.export
                     layout.py         tensors as rows of neurons
                     cpp.py, cuda.py   launchers
                     interpret.py      the program by torch, for gradients of gradients

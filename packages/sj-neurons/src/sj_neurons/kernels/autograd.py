@@ -1,8 +1,7 @@
 """The fused step as a differentiable operator on tensors of any shape.
 
-Each direction is a custom operator, `sj_neurons::fused_forward` and `sj_neurons::fused_backward`,
-so that `torch.compile` and `torch.export` see one node and no graph break. Called eagerly the same
-functions run under a plain autograd function, which costs a fraction of the dispatch.
+Called eagerly it is a plain autograd function; to `torch.compile` and `torch.export` each direction
+is a custom operator (:mod:`.operators`), which they see as one node and which costs more to call.
 
 Both directions keep the input, the initial states and the parameters, nothing else. Gradients of
 gradients, and batches of gradients (`is_grads_batched`), are taken through :mod:`.interpret`, the
@@ -22,7 +21,17 @@ from . import cpp
 from .interpret import run_by_torch
 from .layout import Rows, Spread
 
-__all__ = ["fused"]
+__all__ = [
+    "backward_sums",
+    "fused",
+    "gradients_of",
+    "is_batch",
+    "is_plain",
+    "real_type",
+    "remember",
+    "run_backward",
+    "run_forward",
+]
 
 
 def fused(
@@ -52,16 +61,18 @@ def fused(
     given = [i for i, state in enumerate(states) if state is not None]
     tensors = [x_seq, *(state for state in states if state is not None), *parameters]
     settings = (repeat, program, list(numbers), list(rest), given, store_v_seq, backend)
-    if _is_plain(x_seq):
+    if is_plain(x_seq):
         outputs = _Fused.apply(settings, *tensors)
     else:
+        from . import operators  # eager programs never need them, and they take time to register
+
         x_seq, *others = tensors
-        outputs = fused_forward(x_seq, others, *settings)
+        outputs = operators.fused_forward(x_seq, others, *settings)
     spikes, *others = outputs
     return spikes, (others[-1] if store_v_seq else None), list(others[: len(states)])
 
 
-def _is_plain(x: Tensor) -> bool:
+def is_plain(x: Tensor) -> bool:
     """Whether `x` has memory and nobody records what is done to it."""
     if torch.compiler.is_compiling() or x.is_meta:
         return False
@@ -79,7 +90,7 @@ def _launcher(backend: str) -> Any:
     return cuda
 
 
-def _forward(
+def run_forward(
     x_seq: Tensor,
     others: list[Tensor],
     repeat: int,
@@ -95,7 +106,7 @@ def _forward(
     `others` are the initial states of the numbers in `given`, then the parameters.
     """
     rows, x, steps = _rows_of(x_seq, repeat)
-    real = _real(x)
+    real = real_type(x)
     spikes = rows.new_sequence(steps, x.dtype, x.device)
     v_seq = rows.new_sequence(steps, x.dtype, x.device) if store_v_seq else None
     last = [rows.new_step(real, x.device) for _ in rest]
@@ -114,7 +125,7 @@ def _forward(
     return [spikes, *last, *([] if v_seq is None else [v_seq])]
 
 
-def _backward(
+def run_backward(
     gradients: list[Tensor],
     present: list[int],
     needed: list[bool],
@@ -165,7 +176,7 @@ def backward_sums(
     Returns the gradient of the input, of all states, the sums and the layout they are for.
     """
     rows, x, steps = _rows_of(x_seq, repeat)
-    real = _real(x)
+    real = real_type(x)
     outputs: list[Tensor | None] = [None] * (2 + len(rest))
     for place, gradient in zip(present, gradients, strict=True):
         is_sequence = place in (0, 1 + len(rest))
@@ -205,7 +216,7 @@ def backward_sums(
     return grad_x, grad_first, list(zip(spreads, sums, strict=True)), rows
 
 
-def _real(x: Tensor) -> torch.dtype:
+def real_type(x: Tensor) -> torch.dtype:
     """The type that states and parameters have beside an input `x`."""
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
@@ -238,13 +249,13 @@ def _new_sums(spread: Spread, rows: Rows, device: torch.device, backend: str) ->
 # autograd: one set of rules, for the plain function and for the operators
 
 
-def _remember(ctx: Any, settings: tuple[Any, ...], tensors: Sequence[Tensor]) -> None:
+def remember(ctx: Any, settings: tuple[Any, ...], tensors: Sequence[Tensor]) -> None:
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(*tensors)
     ctx.settings = settings
 
 
-def _gradients(
+def gradients_of(
     ctx: Any, gradients: Sequence[Tensor | None], needed: Sequence[bool], backward: Any
 ) -> list[Tensor | None]:
     """Gradients of all tensors that were saved, None where not `needed`."""
@@ -253,7 +264,7 @@ def _gradients(
     x_seq, *others = ctx.saved_tensors
     present = [i for i, gradient in enumerate(gradients) if gradient is not None]
     given = [gradients[i] for i in present]
-    if torch.is_grad_enabled() or any(map(_is_batch, given)):
+    if torch.is_grad_enabled() or any(map(is_batch, given)):
         found = _gradients_by_torch(ctx.saved_tensors, ctx.settings, present, given, needed)
     else:
         found = backward(given, present, list(needed), x_seq, others, *ctx.settings)
@@ -261,7 +272,7 @@ def _gradients(
     return [next(rest) if wanted else None for wanted in needed]
 
 
-def _is_batch(gradient: Tensor | None) -> bool:
+def is_batch(gradient: Tensor | None) -> bool:
     """Whether several gradients at once stand here as one (`is_grads_batched`, `torch.vmap`)."""
     functorch = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
     return functorch.is_legacy_batchedtensor(gradient) or functorch.is_batchedtensor(gradient)
@@ -314,87 +325,15 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, settings: tuple[Any, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
-        _remember(ctx, settings, tensors)
+        remember(ctx, settings, tensors)
         x_seq, *others = tensors
-        return tuple(_forward(x_seq, others, *settings))
+        return tuple(run_forward(x_seq, others, *settings))
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
         needed = ctx.needs_input_grad[1:]
-        return (None, *_gradients(ctx, grad_outputs, needed, _backward))
+        return (None, *gradients_of(ctx, grad_outputs, needed, run_backward))
 
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         raise NotImplementedError("neurons have no derivative in forward mode, on any backend")
-
-
-# the operators that torch.compile and torch.export see
-
-fused_forward = torch.library.custom_op(
-    "sj_neurons::fused_forward", _forward, mutates_args=(), device_types=("cpu", "cuda")
-)
-fused_backward = torch.library.custom_op(
-    "sj_neurons::fused_backward", _backward, mutates_args=(), device_types=("cpu", "cuda")
-)
-
-
-@fused_forward.register_fake
-def _(
-    x_seq: Tensor,
-    others: list[Tensor],
-    repeat: int,
-    program: str,
-    numbers: list[float],
-    rest: list[float],
-    given: list[int],
-    store_v_seq: bool,
-    backend: str,
-) -> list[Tensor]:
-    rows, _ = Rows.of(x_seq)
-    sequences = [
-        rows.new_sequence(repeat or x_seq.shape[0], x_seq.dtype, x_seq.device)
-        for _ in range(1 + store_v_seq)
-    ]
-    last = [rows.new_step(_real(x_seq), x_seq.device) for _ in rest]
-    return [sequences[0], *last, *sequences[1:]]
-
-
-@fused_backward.register_fake
-def _(
-    gradients: list[Tensor],
-    present: list[int],
-    needed: list[bool],
-    x_seq: Tensor,
-    others: list[Tensor],
-    repeat: int,
-    program: str,
-    numbers: list[float],
-    rest: list[float],
-    given: list[int],
-    store_v_seq: bool,
-    backend: str,
-) -> list[Tensor]:
-    rows, _ = Rows.of(x_seq)
-    states, parameters = others[: len(given)], others[len(given) :]
-    empty = [
-        rows.new_sequence(x_seq.shape[0], x_seq.dtype, x_seq.device),
-        *(rows.new_step(_real(x_seq), x_seq.device) for _ in states),
-        *(torch.empty_like(p, memory_format=torch.contiguous_format) for p in parameters),
-    ]
-    return [tensor for tensor, wanted in zip(empty, needed, strict=True) if wanted]
-
-
-def _set_up(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    x_seq, others, *settings = inputs
-    _remember(ctx, tuple(settings), (x_seq, *others))
-
-
-def _of_operator(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
-    of_x, of_others, *_ = ctx.needs_input_grad
-    needed = [of_x, *of_others]
-    of_x, *of_others = _gradients(ctx, gradients, needed, fused_backward)
-    # torch takes any empty list for one of tensors, and wants as many gradients
-    return (of_x, of_others, *([] if setting == [] else None for setting in ctx.settings))
-
-
-fused_forward.register_autograd(_of_operator, setup_context=_set_up)

@@ -65,7 +65,7 @@ def normalised_and_fused(
     settings = (
         repeat, program, list(numbers), list(rest), given, store_v_seq, backend, eps,
     )  # fmt: skip
-    if autograd._is_plain(x_seq):
+    if autograd.is_plain(x_seq):
         outputs = _NormalisedAndFused.apply(settings, x_seq, weight, bias, *others)
     else:
         outputs = batch_norm_forward(x_seq, weight, bias, others, *settings)
@@ -114,7 +114,7 @@ def _forward(
     a = weight * scale
     b = torch.addcmul(bias, mean, a, value=-1.0)
     a, b = a.to(weight.dtype), b.to(weight.dtype)
-    outputs = autograd._forward(
+    outputs = autograd.run_forward(
         x_seq, [*others, _over_channels(a, x_seq), _over_channels(b, x_seq)], repeat,
         with_affine_input(program), numbers, rest, given, store_v_seq, backend,
     )  # fmt: skip
@@ -207,7 +207,7 @@ def _gradients(
     if not present or not any(needed):
         return [None] * len(needed)
     given = [gradients[i] for i in present]
-    if torch.is_grad_enabled() or any(map(autograd._is_batch, given)):
+    if torch.is_grad_enabled() or any(map(autograd.is_batch, given)):
         found = _gradients_by_torch(tensors, ctx.settings, present, given, needed)
     else:
         x_seq, weight, bias, *others = tensors
