@@ -39,6 +39,10 @@ def test_multi_dimensional_attention_keeps_shape_and_passes_gradients():
     assert all(p.grad is not None for p in layer.parameters())
     with pytest.raises(ValueError, match="expected x with shape"):
         layer(x_seq[0])
+    last = x_seq.detach().flatten(0, 1).to(memory_format=torch.channels_last).unflatten(0, (T, N))
+    same = layer(last)
+    assert same.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(same, y)
 
 
 @pytest.mark.parametrize(

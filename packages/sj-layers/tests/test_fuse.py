@@ -115,6 +115,25 @@ def test_inference_folds_and_chooses_the_fast_backend(x_seq):
     assert theirs.unique().numel() > 1
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_what_is_more_than_its_torch_class_is_left_alone(training, x_seq):
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        layer.WSConv2d(3, 8, 3, padding=1),
+        layer.BatchNorm2d(8),
+        neuron.IFNode(),
+        layer.Conv2d(8, 8, 3, padding=1),
+        layer.TemporalEffectiveBatchNorm2d(T, 8),
+        neuron.IFNode(),
+    )
+    nn.init.uniform_(net[4].scale, 0.5, 3.0)
+    functional.set_step_mode(net, "m")
+    net.train(training)
+    fused = fuse(net, training=training)
+    with torch.no_grad():
+        assert torch.equal(fused(x_seq), net(x_seq))
+
+
 def test_the_net_itself_is_left_alone(x_seq):
     net = build()
     before = copy.deepcopy(net.state_dict())

@@ -74,6 +74,19 @@ def test_rates_and_shares_of_neurons():
     assert table[-1].split() == ["total", "48", "14", str(cost.spikes), "0.233"]
 
 
+def test_steps_of_a_loop_count_together():
+    single = net()
+    functional.set_step_mode(single, "s")
+    looped = nn.Sequential(layer.MultiStepContainer(*single))
+    x = torch.tensor([[1.5, 0.4, 0.6]]).repeat(4, 1, 1)
+    whole, steps = profile(net(), x), profile(looped, x)
+    for ours, theirs in zip(steps.layers, whole.layers, strict=True):
+        assert (ours.spikes, ours.rate, ours.dead, ours.saturated) == (
+            theirs.spikes, theirs.rate, theirs.dead, theirs.saturated
+        )  # fmt: skip
+    assert (steps.macs, steps.acs) == (whole.macs, whole.acs)
+
+
 def test_the_net_is_left_as_it_was():
     model = nn.Sequential(layer.BatchNorm1d(3), neuron.IFNode(), layer.Dropout(0.5))
     x = torch.rand(2, 3)

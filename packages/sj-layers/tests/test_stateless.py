@@ -136,7 +136,7 @@ def test_an_image_repeated_by_expand_gives_the_same_values(name, momentum):
         torch.testing.assert_close(value, other.state_dict()[key])
 
 
-@pytest.mark.parametrize("name", ["Conv2d", "BatchNorm2d", "MaxPool2d"])
+@pytest.mark.parametrize("name", ["Conv2d", "BatchNorm2d", "MaxPool2d", "Linear"])
 def test_equal_steps_are_computed_once(name, x_seq):
     ours, _ = build(name, "m")
     assert ours(x_seq[:1].expand(T, -1, -1, -1, -1)).stride(0) == 0

@@ -144,7 +144,11 @@ class MultiDimensionalAttention(nn.Module, MultiStepModule):
         x = self.ta(x_seq.transpose(0, 1))  # [N, T, C, H, W]
         x = self.ca(x.transpose(1, 2)).transpose(1, 2)
         x = self.sa(x.flatten(1, 2)).unflatten(1, x.shape[1:3])  # one map for all steps
-        return x.transpose(0, 1).relu()
+        y = x.transpose(0, 1).relu()
+        if x_seq.flatten(0, 1).is_contiguous(memory_format=torch.channels_last):
+            steps = y.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+            y = steps.unflatten(0, y.shape[:2])
+        return y
 
 
 def _projection(width_in: int, width_out: int) -> nn.Sequential:

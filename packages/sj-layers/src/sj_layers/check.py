@@ -121,8 +121,8 @@ def _mixed_modes(net: nn.Module) -> Iterator[Finding]:
         few = {mode: ", ".join(paths[:3]) for mode, paths in found.items()}
         yield Finding(
             "",
-            f"{len(found['s'])} modules are in step mode 's' ({few['s']}) and "
-            f"{len(found['m'])} in 'm' ({few['m']})",
+            f"step modes are mixed: 's' in {len(found['s'])} modules ({few['s']}), 'm' in "
+            f"{len(found['m'])} ({few['m']})",
             "call functional.set_step_mode(net, 'm') or 's'",
         )
 

@@ -52,7 +52,9 @@ def fuse(net: nn.Module, training: bool = False) -> nn.Module:
     fused = copy.deepcopy(net)
     set_backend(fused, "auto")
     for norm_path, node_path in module_pairs(fused, _BatchNorm, BaseNode):
-        _join(fused.get_submodule(norm_path), fused.get_submodule(node_path))
+        norm = fused.get_submodule(norm_path)
+        if getattr(norm, "folds", True):  # some do more than normalise
+            _join(norm, fused.get_submodule(node_path))
     return fused
 
 

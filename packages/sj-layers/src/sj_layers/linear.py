@@ -1,11 +1,16 @@
-"""The linear map: torch's own in both modes, as it maps the last axis."""
+"""The linear map: torch's own in both modes, as it maps the last axis.
+
+A sequence whose steps are all equal (time stride 0) is mapped once.
+"""
 
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sj_neurons.base import StepModule
+
+from .stateless import TimeFolded, repeated
 
 __all__ = ["Linear"]
 
@@ -25,3 +30,12 @@ class Linear(nn.Linear, StepModule):
     ) -> None:
         super().__init__(in_features, out_features, bias, device, dtype)
         self.step_mode = step_mode
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.step_mode == "m" and input.dim() > 1 and TimeFolded.steps_are_equal(input):
+            return repeated(self.map(input[0]), input.shape[0])
+        return self.map(input)
+
+    def map(self, x: Tensor) -> Tensor:
+        """The map itself, whatever the mode."""
+        return super().forward(x)

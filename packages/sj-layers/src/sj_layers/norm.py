@@ -127,6 +127,8 @@ class _TemporalEffective(MultiStepModule):
         ValueError: on a call, an input of another T.
     """
 
+    folds = False  # the scale of each step has no place in the layer before it
+
     def __init__(
         self,
         T: int,

@@ -180,7 +180,7 @@ def _hook(cost: LayerCost, count: Counter) -> Callable[..., None]:
 
 def _counter(module: nn.Module) -> Counter | None:
     if isinstance(module, BaseNode):
-        return _count_neurons
+        return _Firing()
     if isinstance(module, nn.Linear):
         return _count_linear
     if isinstance(module, nn.modules.conv._ConvNd):
@@ -188,13 +188,27 @@ def _counter(module: nn.Module) -> Counter | None:
     return None
 
 
-def _count_neurons(cost: LayerCost, node: Any, x: Tensor, y: Tensor) -> None:
-    fired = y != 0
-    units = fired.flatten(0, 1) if node.step_mode == "m" and y.dim() > 2 else fired
-    cost.spikes += int(y.abs().sum()) if _is_spikes(y) else int(fired.sum())
-    cost.rate = float(fired.float().mean())
-    cost.dead = float((~units.any(0)).float().mean())
-    cost.saturated = float(units.all(0).float().mean())
+class _Firing:
+    """Counts the neurons of one layer over all its calls."""
+
+    def __init__(self) -> None:
+        self.fired = self.looked = 0
+        self.ever: Tensor | None = None
+        self.always: Tensor | None = None
+
+    def __call__(self, cost: LayerCost, node: Any, x: Tensor, y: Tensor) -> None:
+        fired = y != 0
+        units = fired.flatten(0, 1) if node.step_mode == "m" and y.dim() > 2 else fired
+        ever, always = units.any(0), units.all(0)
+        if self.ever is not None and self.always is not None:  # the next step of a loop
+            ever, always = self.ever | ever, self.always & always
+        self.ever, self.always = ever, always
+        self.fired += int(fired.sum())
+        self.looked += fired.numel()
+        cost.spikes += int(y.abs().sum()) if _is_spikes(y) else int(fired.sum())
+        cost.rate = self.fired / self.looked
+        cost.dead = float((~ever).float().mean())
+        cost.saturated = float(always.float().mean())
 
 
 def _is_spikes(x: Tensor) -> bool:

@@ -18,7 +18,7 @@ from torch import Tensor
 from sj_neurons.base import StepModule
 from sj_neurons.functional import seq_to_ann_forward
 
-__all__ = ["TimeFolded"]
+__all__ = ["TimeFolded", "repeated"]
 
 
 class TimeFolded(StepModule):
@@ -52,7 +52,7 @@ class TimeFolded(StepModule):
             return one_step(input)
         self._check_layout(input)
         if self.steps_are_equal(input):
-            return _repeated(one_step(input[0]), input.shape[0])
+            return repeated(one_step(input[0]), input.shape[0])
         return seq_to_ann_forward(input, one_step)
 
     def _check_layout(self, x: Tensor) -> None:
@@ -71,7 +71,8 @@ class TimeFolded(StepModule):
         return f"{torch_repr}, step_mode={self.step_mode}"
 
 
-def _repeated(y: Any, steps: int) -> Any:
+def repeated(y: Any, steps: int) -> Any:
+    """The output of one step, or several in a tuple, for `steps` equal steps."""
     if isinstance(y, tuple):
-        return tuple(_repeated(item, steps) for item in y)
+        return tuple(repeated(item, steps) for item in y)
     return y.unsqueeze(0).expand(steps, *y.shape)

@@ -22,6 +22,7 @@ __all__ = ["WSConv2d", "WSLinear"]
 class _Standardised:
     """Mix-in before a layer with a `weight`."""
 
+    folds = False  # a BatchNorm folded into the weight would be standardised away
     gain: nn.Parameter | None
     eps: float
 
@@ -47,8 +48,8 @@ class WSConv2d(_Standardised, torch_layers.Conv2d):
     """`Conv2d` with standardised weights.
 
     Args:
-        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
-            padding_mode: those of `torch.nn.Conv2d`.
+        in_channels, out_channels, kernel_size, stride, padding: those of `torch.nn.Conv2d`.
+        dilation, groups, bias, padding_mode: likewise.
         gain: whether a factor per output channel is learned.
         eps: added to the variance times fan-in.
         step_mode: `'s'` or `'m'`.
@@ -99,5 +100,5 @@ class WSLinear(_Standardised, Linear):
         super().__init__(in_features, out_features, bias, step_mode=step_mode)
         self._add_gain(gain, eps)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return nn.functional.linear(input, self.get_weight(), self.bias)
+    def map(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.get_weight(), self.bias)

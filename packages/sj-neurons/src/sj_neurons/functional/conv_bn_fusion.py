@@ -55,7 +55,13 @@ def fuse_conv_bn_eval_modules(net: nn.Module) -> nn.Module:
 
 
 def _foldable_pairs(net: nn.Module) -> list[tuple[str, str]]:
-    return module_pairs(net, (_ConvNd, nn.Linear), _BatchNorm)
+    """Pairs of layer and norm; a class that is more than its torch class says `folds = False`."""
+    pairs = module_pairs(net, (_ConvNd, nn.Linear), _BatchNorm)
+    return [pair for pair in pairs if all(_folds(net.get_submodule(path)) for path in pair)]
+
+
+def _folds(module: nn.Module) -> bool:
+    return getattr(module, "folds", True)
 
 
 def fused_conv_bn(layer: nn.Module, norm: nn.Module) -> nn.Module:
