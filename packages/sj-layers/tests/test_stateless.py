@@ -193,6 +193,20 @@ def test_dtype_is_kept_and_copies_work(name, dtype):
 
 
 @pytest.mark.parametrize("axes", ["1d", "2d", "3d"])
+def test_transposed_convolutions_take_the_size_of_the_output(axes):
+    name = f"ConvTranspose{axes}"
+    x = sequence(axes)
+    twin = build(name)[1]
+    size = [2 * n + 1 for n in x.shape[3:]]
+    expected = torch.stack([twin(step, size) for step in x])
+    ours = build(name, "m")[0]
+    torch.testing.assert_close(ours(x, output_size=size), expected)
+    torch.testing.assert_close(ours(x, output_size=expected.shape), expected)
+    ours.step_mode = "s"
+    torch.testing.assert_close(ours(x[0], output_size=size), expected[0])
+
+
+@pytest.mark.parametrize("axes", ["1d", "2d", "3d"])
 def test_unpooling_puts_values_back_where_pooling_found_them(axes):
     x = sequence(axes)
     pool = getattr(layer, f"MaxPool{axes}")(2, return_indices=True, step_mode="m")

@@ -161,8 +161,9 @@ class _Watch:
             self.running.append(path)
             x = args[0] if args else None
             # before the first neuron everything is analog; behind it spikes are expected
-            expected = has_weights and self.seen_spikes and isinstance(x, Tensor)
-            if expected and not bool((x == x.round()).all()):
+            if not (has_weights and self.seen_spikes and isinstance(x, Tensor)):
+                return
+            if not bool((x == x.round()).all()):
                 self.analog.append(path)
 
         return hook

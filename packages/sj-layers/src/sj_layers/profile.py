@@ -91,7 +91,7 @@ class Profile:
 
     def __str__(self) -> str:
         head = ("layer", "kind", "MACs", "ACs", "spikes", "rate", "dead", "saturated", "energy/nJ")
-        rows = [head]
+        rows: list[tuple[str, ...]] = [head]
         for layer in self.layers:
             rates = (layer.rate, layer.dead, layer.saturated)
             rows.append(

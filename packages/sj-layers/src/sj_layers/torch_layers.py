@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sj_neurons.functional import seq_to_ann_forward
 
-from .stateless import TimeFolded
+from .stateless import TimeFolded, repeated
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -87,6 +87,27 @@ class BatchNormalised(TimeFolded):
         )
 
 
+def _of_space(output_size: Any, x: Tensor) -> list[int] | None:
+    """Of a size that may have the axes of the sequence `x`, those of space."""
+    return None if output_size is None else list(output_size)[-(x.dim() - 3) :]
+
+
+class Transposed(TimeFolded):
+    """Takes the size of the output as an option."""
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, input: Tensor, output_size: Any = None
+    ) -> Any:
+        transpose: Any = super(TimeFolded, self).forward  # pyright: ignore[reportAttributeAccessIssue]
+        if self.step_mode == "s":
+            return transpose(input, output_size)
+        self._check_layout(input)
+        size = _of_space(output_size, input)
+        if self.steps_are_equal(input):
+            return repeated(transpose(input[0], size), input.shape[0])
+        return seq_to_ann_forward(input, lambda x: transpose(x, size))
+
+
 class Unpooled(TimeFolded):
     """Takes `(x, indices)`, both with a time axis in step mode `'m'`."""
 
@@ -97,9 +118,8 @@ class Unpooled(TimeFolded):
         if self.step_mode == "s":
             return unpool(input, indices, output_size)
         self._check_layout(input)
-        if output_size is not None:
-            output_size = list(output_size)[-(input.dim() - 3) :]  # without T, N and C
-        return seq_to_ann_forward((input, indices), lambda xs: unpool(*xs, output_size))
+        size = _of_space(output_size, input)
+        return seq_to_ann_forward((input, indices), lambda xs: unpool(*xs, size))
 
 
 def _layer(torch_class: type, *layouts: str, mixin: type[TimeFolded] = TimeFolded) -> Any:
@@ -118,9 +138,9 @@ def _layer(torch_class: type, *layouts: str, mixin: type[TimeFolded] = TimeFolde
 Conv1d = _layer(nn.Conv1d, _1D)
 Conv2d = _layer(nn.Conv2d, _2D)
 Conv3d = _layer(nn.Conv3d, _3D)
-ConvTranspose1d = _layer(nn.ConvTranspose1d, _1D)
-ConvTranspose2d = _layer(nn.ConvTranspose2d, _2D)
-ConvTranspose3d = _layer(nn.ConvTranspose3d, _3D)
+ConvTranspose1d = _layer(nn.ConvTranspose1d, _1D, mixin=Transposed)
+ConvTranspose2d = _layer(nn.ConvTranspose2d, _2D, mixin=Transposed)
+ConvTranspose3d = _layer(nn.ConvTranspose3d, _3D, mixin=Transposed)
 BatchNorm1d = _layer(nn.BatchNorm1d, "T, N, C", _1D, mixin=BatchNormalised)
 BatchNorm2d = _layer(nn.BatchNorm2d, _2D, mixin=BatchNormalised)
 BatchNorm3d = _layer(nn.BatchNorm3d, _3D, mixin=BatchNormalised)

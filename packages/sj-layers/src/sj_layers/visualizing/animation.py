@@ -14,7 +14,7 @@ def save_spikes_to_gif(
     spikes: Any,
     path: str | Path,
     title: str = "$S[{t}]$",
-    fps: float = 10.0,
+    fps: int = 10,
     figsize: tuple[float, float] = (4, 4),
     dpi: int = 100,
     ax: Any = None,
