@@ -40,7 +40,9 @@ class SpeedTable(SphinxDirective):
         for path in RESULTS.glob("*.json"):
             self.env.note_dependency(str(path))
         wants_gpu = "gpu" in self.options
-        chosen = [r for r in results() if (r["settings"]["device"] != "cpu") == wants_gpu]
+        chosen = [
+            r for r in results() if (r["settings"].get("device", "cpu") != "cpu") == wants_gpu
+        ]
         found = [table(kind, result, language) for result in chosen]
         if not wants_gpu and not any(made.rows for made in found):
             raise self.error(f"no file in benchmarks/results has the part {kind!r}")
@@ -106,7 +108,7 @@ def save(fig: Any, file: Path) -> None:
 def draw(app: Sphinx) -> None:
     """The plots of the measurement on a CPU."""
     folder = Path(app.srcdir) / "api" / "generated"
-    result = next(r for r in results() if r["settings"]["device"] == "cpu")
+    result = next(r for r in results() if r["settings"].get("device") == "cpu")
     draw_lif(result, folder / "speed-lif.png")
     draw_neurons(result, folder / "speed-neurons.png")
 

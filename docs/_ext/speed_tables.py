@@ -40,10 +40,11 @@ def say_in(language: str) -> Say:
 
 
 def results(folder: Path = RESULTS) -> list[Row]:
-    """All measurements of neurons, those on a CPU first."""
+    """All measurements of neurons and of training steps, those on a CPU first."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    ours = [r for r in found if r.get("benchmark") == "neuron" and r.get("schema") == 1]
-    return sorted(ours, key=lambda result: result["settings"]["device"] != "cpu")
+    known = ("neuron", "training")
+    ours = [r for r in found if r.get("benchmark") in known and r.get("schema") == 1]
+    return sorted(ours, key=lambda r: (r["settings"].get("device", "cpu") != "cpu", r["benchmark"]))
 
 
 def size(row: Row) -> str:
@@ -180,6 +181,18 @@ def targets(result: Row, say: Say) -> Table:
     return Table(head, cells)
 
 
+def training(result: Row, say: Say) -> Table:
+    """One step of each network: SpikingJelly, ours as it is and at its best."""
+    head = [say("network"), f"SpikingJelly, {say('ms')}", say("plain, ms"), say("best, ms")]
+    head += [say("configuration"), say("faster than").format("SpikingJelly"), say("ceiling")]
+    cells = []
+    for row in result["training"]:
+        times = [row["ms"][name]["ms"] for name in ("spikingjelly", "plain", row["best"])]
+        line = [row["net"], *map(number, times), row["best"]]
+        cells.append([*line, f"{row['gain']:.2f}", f"{row['ceiling']:.2f}"])
+    return Table(head, cells)
+
+
 def machine(result: Row, say: Say) -> Table:
     """What was measured on."""
     cpu, settings = result["cpu"], result["settings"]
@@ -204,12 +217,15 @@ TABLES: dict[str, Callable[[Row, Say], Table]] = {
     "threads": threads,
     "start": start,
     "targets": targets,
+    "training": training,
     "machine": machine,
 }
 
 
 def table(kind: str, result: Row, language: str) -> Table:
     """One of `TABLES`; without rows if the result lacks the part."""
+    if kind == "machine" and result["benchmark"] != "neuron":
+        return Table([], [])  # the same machine, told once
     part = "cpu" if kind == "machine" else kind
     return TABLES[kind](result, say_in(language)) if result.get(part) else Table([], [])
 

@@ -79,17 +79,29 @@ class _Normalising(nn.Module):
         node: Any = self
         if not _takes_sequences(norm, node):
             return super().forward(*args)
-        return batch_norm_module_neuron(*args, norm=norm, node=_without_mixin(node))  # pyright: ignore[reportArgumentType]
+        plain = _plain(node)
+        outputs = batch_norm_module_neuron(*args, norm=norm, node=plain)  # pyright: ignore[reportArgumentType]
+        node.v_seq = plain.v_seq
+        return outputs
 
 
 def _takes_sequences(norm: Any, node: Any) -> bool:
     return getattr(norm, "step_mode", "s") == node.step_mode == "m"
 
 
-def _without_mixin(module: Any) -> Any:
-    """The same module, state and all, as one of the class it had before it was joined."""
+_HOOKS = (
+    "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks",
+)  # fmt: skip
+
+
+def _plain(module: Any) -> Any:
+    """The neuron as one of the class it had before it was joined, with the same state.
+
+    Its hooks are those of the joined one, which run when that is called.
+    """
     plain = object.__new__(type(module).__mro__[2])
-    plain.__dict__ = module.__dict__
+    module.__dict__.setdefault("_calls", {})  # what was traced, shared like the state
+    plain.__dict__ = {**module.__dict__, **{name: {} for name in _HOOKS}}
     return plain
 
 
