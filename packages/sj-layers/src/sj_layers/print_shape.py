@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["PrintShapeModule"]
@@ -30,7 +31,8 @@ class PrintShapeModule(nn.Module):
         self.ext_str = ext_str
 
     def forward(self, x: Tensor) -> Tensor:
-        logger.debug("%s %s", self.ext_str, x.shape)
+        if not torch.compiler.is_compiling():  # a graph has no log
+            logger.debug("%s %s", self.ext_str, x.shape)
         return x
 
     def extra_repr(self) -> str:
