@@ -219,14 +219,15 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure and check the targets; after --: other options, such as --json FILE --check."""
-    scripts = sorted(ROOT.glob("benchmarks/bench_*.py"))
-    if not scripts:
-        session.error("there is no benchmarks/bench_*.py yet")
+    """Measure and check the targets; after --: which (neuron, training), and their options."""
+    scripts = {path.stem[6:]: path for path in sorted(ROOT.glob("benchmarks/bench_*.py"))}
+    chosen = [word for word in session.posargs if word in scripts]
+    options = [word for word in session.posargs if word not in scripts] or ["--check"]
+    if "--json" in options and len(chosen) != 1:
+        session.error(f"--json takes the numbers of one benchmark; name it: {', '.join(scripts)}")
     install(session, [*EVERYTHING, *tools("bench")])
-    for script in scripts:
-        options = session.posargs or ["--check"]
-        session.run("python", script.relative_to(ROOT).as_posix(), *options)
+    for name in chosen or scripts:
+        session.run("python", scripts[name].relative_to(ROOT).as_posix(), *options)
 
 
 @nox.session
