@@ -41,6 +41,7 @@ from .norm import (
     ThresholdDependentBatchNorm2d,
     ThresholdDependentBatchNorm3d,
 )
+from .online import GradwithTrace, OTTTSequential, ReplaceforGrad, SpikeTraceOp
 from .print_shape import (
     PrintShapeModule,
 )
@@ -118,6 +119,7 @@ __all__ = [
     "Dropout2d",
     "ElementWiseRecurrentContainer",
     "Flatten",
+    "GradwithTrace",
     "GroupNorm",
     "Linear",
     "LinearRecurrentContainer",
@@ -130,11 +132,14 @@ __all__ = [
     "MultiDimensionalAttention",
     "MultiStepContainer",
     "NeuNorm",
+    "OTTTSequential",
     "PrintShapeModule",
     "QKAttention",
+    "ReplaceforGrad",
     "SeqToANNContainer",
     "SpikeCountToBinary",
     "SpikeLinear",
+    "SpikeTraceOp",
     "SpikingSelfAttention",
     "StepModeContainer",
     "SynapseFilter",
