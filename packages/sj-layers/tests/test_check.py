@@ -82,6 +82,16 @@ def test_a_slow_backend():
     assert str(findings).count("set_backend(net, 'auto')") == 2
 
 
+def test_a_backend_that_falls_back_to_torch():
+    class Sorting(neuron.IFNode):
+        def charge(self, x, v):
+            return v + x.sort(-1).values  # no scalar recurrence
+
+    node = Sorting(step_mode="m", backend="auto")
+    (finding,) = [f for f in check(nn.Sequential(node), X) if "backend" in f.problem]
+    assert finding.problem == "is set to backend 'auto', but runs on 'torch'"
+
+
 def test_modes_and_hooks_are_left_as_they_were():
     net = sound()
     net[2].eval()

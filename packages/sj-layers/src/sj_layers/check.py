@@ -136,6 +136,14 @@ def _slow_backend(path: str, node: BaseNode) -> Iterator[Finding]:
         )
 
 
+def _runs_on_torch_instead(node: BaseNode, output: Tensor) -> bool:
+    if node.backend == "torch" or "cpp" not in node.supported_backends:
+        return False
+    from sj_neurons.kernels import select
+
+    return select.call_of(node, output.device.type, output.dtype) is None
+
+
 class _Watch:
     """Hooks on every module that note what goes through it."""
 
@@ -145,6 +153,7 @@ class _Watch:
         self.nodes: dict[str, BaseNode] = {}
         self.seen_spikes = False
         self.analog: list[str] = []
+        self.downgraded: dict[str, str] = {}
         self.handles = []
         for path, module in net.named_modules():
             self.handles.append(module.register_forward_pre_hook(self._before(path, module)))
@@ -173,6 +182,8 @@ class _Watch:
             self.running.pop()
             if isinstance(module, BaseNode) and isinstance(output, Tensor):
                 self.seen_spikes = True
+                if _runs_on_torch_instead(module, output):
+                    self.downgraded[path] = module.backend
                 self.nodes[path] = module
                 self.spikes[path] += int((output != 0).sum())
 
@@ -184,6 +195,12 @@ class _Watch:
                 path,
                 "receives values that are no spikes, although neurons come before it",
                 "put a neuron in front, or accept multiplications here",
+            )
+        for path, asked in self.downgraded.items():
+            yield Finding(
+                path,
+                f"is set to backend {asked!r}, but runs on 'torch'",
+                "see sj_neurons.backends(), and set 'cpp' or 'cupy' to be told why",
             )
         for path in self.nodes:
             if not self.spikes[path]:
