@@ -60,7 +60,7 @@ def contenders(task: Any) -> Iterator[tuple[str, Callable[[], object]]]:
 
     def made(expand: bool, last: bool, fused: bool) -> Callable[[], object]:
         torch.manual_seed(0)
-        net = task.build(Library(sj_layers, neuron, surrogate))
+        net: Any = task.build(Library(sj_layers, neuron, surrogate))
         functional.set_step_mode(net, "m")
         functional.set_backend(net, "auto")
         if fused:
@@ -85,7 +85,12 @@ def _reference(task: Any) -> Iterator[tuple[str, Callable[[], object]]]:
     from training_nets import Library
 
     try:
-        from spikingjelly.activation_based import functional, layer, neuron, surrogate
+        from spikingjelly.activation_based import (  # pyright: ignore[reportMissingImports]
+            functional,
+            layer,
+            neuron,
+            surrogate,
+        )
     except ImportError:
         return
     torch.manual_seed(0)
