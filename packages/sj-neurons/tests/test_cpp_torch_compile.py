@@ -56,6 +56,7 @@ def close(found: list[Tensor], wanted: list[Tensor]) -> None:
 @pytest.mark.parametrize(
     "compiler", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)]
 )
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method.*:DeprecationWarning")  # inductor's
 def test_one_graph_that_follows_sizes_and_states(compiler):
     module, reference = net("cpp"), net("torch")
     call = torch.compile(module, fullgraph=True, backend=compiler)
