@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from sj_neurons.base import MemoryModule, MultiStepModule
 
 from . import torch_layers
+from .functional.neunorm import neunorm_step
 
 __all__ = [
     "BatchNormThroughTime1d",
@@ -69,8 +70,8 @@ class NeuNorm(MemoryModule):
         self.step_mode = step_mode
 
     def single_step_forward(self, in_spikes: Tensor) -> Tensor:
-        self.x = self.k0 * self.x + self.k1 * in_spikes.sum(1, keepdim=True)
-        return in_spikes - self.w * self.x
+        y, self.x = neunorm_step(in_spikes, self.x, self.w, self.k0, self.k1)
+        return y
 
     def extra_repr(self) -> str:
         channels, height, width = self.w.shape

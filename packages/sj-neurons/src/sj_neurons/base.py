@@ -130,11 +130,11 @@ class MemoryModule(nn.Module, StepModule):
         Raises:
             NotImplementedError: the class does not have this backend; says why if it knows.
         """
-        supported = self.supported_backends
+        supported: tuple[str, ...] = self.supported_backends
         if AUTO not in supported and "torch" in supported and len(supported) > 1:
             supported = (*supported, AUTO)
         if name is None:
-            return default_backend() if default_backend() in supported else supported[0]
+            return default_backend() if default_backend() in supported else next(iter(supported))
         if name not in supported:
             why = reason_for_torch_only(type(self)) if name in BACKENDS else ""
             raise NotImplementedError(

@@ -11,7 +11,7 @@ __all__ = ["neunorm_step"]
 
 
 def neunorm_step(
-    in_spikes: Tensor, state: Tensor, weight: Tensor, momentum: float, input_scale: float
+    in_spikes: Tensor, state: Tensor | float, weight: Tensor, momentum: float, input_scale: float
 ) -> tuple[Tensor, Tensor]:
     """One step of :class:`sj_layers.NeuNorm`: `(output, new state)`.
 
@@ -20,7 +20,7 @@ def neunorm_step(
 
     Args:
         in_spikes: `[N, C, H, W]`.
-        state: `[N, 1, H, W]`; zeros at the start.
+        state: `[N, 1, H, W]`; zeros, or 0.0, at the start.
         weight: `[C, H, W]` or `[1, H, W]`.
         momentum: k of the class.
         input_scale: (1 - k) / C^2 in the class.

@@ -25,6 +25,7 @@ __all__ = [
     "backward_sums",
     "fused",
     "gradients_of",
+    "gradients_through",
     "is_batch",
     "is_plain",
     "real_type",
@@ -299,6 +300,21 @@ def _gradients_by_torch(
             program, x_seq, repeat or x_seq.shape[0], states, others[len(given) :], numbers, rest
         )
     outputs = [spikes, *last, v_seq]
+    return gradients_through(outputs, present, gradients, tensors, needed, create_graph)
+
+
+def gradients_through(
+    outputs: Sequence[Tensor],
+    present: Sequence[int],
+    gradients: Sequence[Any],
+    tensors: Sequence[Tensor],
+    needed: Sequence[bool],
+    create_graph: bool,
+) -> list[Tensor]:
+    """Gradients of the `tensors` that are `needed`, through the graph that torch recorded.
+
+    `gradients` are those of the outputs whose places are in `present`; the others are 0.
+    """
     pairs = [
         (outputs[i], gradient)
         for i, gradient in zip(present, gradients, strict=True)

@@ -242,25 +242,7 @@ def _gradients_by_torch(
             others[len(given) :], numbers, rest,
         )  # fmt: skip
         outputs = [spikes.to(x_seq.dtype), *last, v_seq.to(x_seq.dtype)]
-    pairs = [
-        (outputs[i], gradient)
-        for i, gradient in zip(present, gradients, strict=True)
-        if outputs[i].requires_grad
-    ]
-    wanted = [tensor for tensor, want in zip(tensors, needed, strict=True) if want]
-    found: Sequence[Tensor | None] = [None] * len(wanted)
-    if pairs:
-        found = torch.autograd.grad(
-            [output for output, _ in pairs],
-            wanted,
-            [gradient for _, gradient in pairs],
-            create_graph=create_graph,
-            allow_unused=True,
-        )
-    return [
-        torch.zeros_like(tensor) if gradient is None else gradient
-        for tensor, gradient in zip(wanted, found, strict=True)
-    ]
+    return autograd.gradients_through(outputs, present, gradients, tensors, needed, create_graph)
 
 
 class _NormalisedAndFused(torch.autograd.Function):

@@ -134,7 +134,7 @@ class _DSRNode(MultiStepModule, MemoryModule):
         v_threshold_grad_scaling: float,
         v_threshold_lower_bound: float,
         step_mode: str,
-        backend: str,
+        backend: str | None,
     ) -> None:
         super().__init__()
         owner = type(self).__name__

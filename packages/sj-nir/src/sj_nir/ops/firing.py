@@ -31,12 +31,13 @@ def firing_rule(node: nir.NIRNode, name: str, options: ImportOptions) -> str:
 
 def set_strict(neuron: BaseNode, dtype: torch.dtype) -> None:
     """Make `neuron` fire only above its threshold, for potentials of type `dtype`."""
-    above = _next_above(neuron.v_threshold, dtype)
-    setattr(neuron, _MEMO, (neuron.v_threshold, above))
+    threshold = float(neuron.v_threshold)
+    above = _next_above(threshold, dtype)
+    setattr(neuron, _MEMO, (threshold, above))
     neuron.v_threshold = above
 
 
-def threshold_and_rule(neuron: BaseNode) -> tuple[float, str]:
+def threshold_and_rule(neuron: BaseNode) -> tuple[float | torch.Tensor, str]:
     """The threshold to write to a graph and the rule that goes with it."""
     original, above = getattr(neuron, _MEMO, (None, None))
     if original is not None and neuron.v_threshold == above:
