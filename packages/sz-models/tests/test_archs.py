@@ -21,5 +21,6 @@ def test_base_takes_any_number_of_frames_and_any_size():
 @pytest.mark.parametrize("name", METHODS)
 def test_every_network_makes_one_image_per_stream(name):
     model = build_model_name(name).build_network("debug")
-    stream = (torch.rand(2, 41, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.3).float()
+    generator = torch.Generator().manual_seed(0)
+    stream = (torch.rand(2, model.input_length(), 8, 8, generator=generator) < 0.3).float()
     assert model(stream.to(model.device)).shape == (2, 1, 8, 8)

@@ -38,6 +38,7 @@ class METHOD:
     TFP = "tfp"
     TFI = "tfi"
     GTFP = "gtfp"
+    SPIKECLIP = "spikeclip"
 
 
 METHODS: list[str] = []

@@ -2,12 +2,14 @@
 
 from ..archs import base as _base_net
 from ..archs import gtfp as _gtfp_net
+from ..archs import spikeclip as _spikeclip_net
 from ..archs import tfi as _tfi_net
 from ..archs import tfp as _tfp_net
 from ..config import BaseModelConfig
 from ..registry import METHOD, add_built_in
 from .base import BaseModel
 from .gtfp import GTFPConfig, GTFPModel
+from .spikeclip import SpikeCLIP, SpikeCLIPConfig
 from .tfi import TFIConfig, TFIModel
 from .tfp import TFPConfig, TFPModel
 from .windowed import WindowedModel
@@ -17,6 +19,8 @@ __all__ = [
     "BaseModelConfig",
     "GTFPConfig",
     "GTFPModel",
+    "SpikeCLIP",
+    "SpikeCLIPConfig",
     "TFIConfig",
     "TFIModel",
     "TFPConfig",
@@ -28,3 +32,4 @@ add_built_in(METHOD.BASE, BaseModel, BaseModelConfig, _base_net.BaseNet)
 add_built_in(METHOD.TFP, TFPModel, TFPConfig, _tfp_net.TFPModel)
 add_built_in(METHOD.TFI, TFIModel, TFIConfig, _tfi_net.TFIModel)
 add_built_in(METHOD.GTFP, GTFPModel, GTFPConfig, _gtfp_net.GTFPModel)
+add_built_in(METHOD.SPIKECLIP, SpikeCLIP, SpikeCLIPConfig, _spikeclip_net.LRN)
