@@ -89,17 +89,12 @@ class STIR(nn.Module):
         self.decorder_3rd = Decoder(quarter, 3 * eighth, hidd_chs)
         self.decorder_2nd = Decoder(half, 3 * quarter, hidd_chs)
         self.decorder_1st = FinestDecoder(channels, 3 * half, hidd_chs)
-        # The layout in which convolutions of few, oddly numbered channels are fastest.
-        self.to(memory_format=torch.channels_last)
 
     def forward(self, spike: Tensor) -> Tensor | list[Tensor | list[Tensor]]:
         self._check(spike)
         n, step = self.block_length, self.block_step
         blocks = torch.cat([spike[:, k * step : k * step + n] for k in range(3)])
-        means = nested_means(blocks)
-        blocks = blocks.contiguous(memory_format=torch.channels_last)
-        representation = torch.cat([means, self.resnet(blocks)], 1)
-        representation = representation.contiguous(memory_format=torch.channels_last)
+        representation = torch.cat([nested_means(blocks), self.resnet(blocks)], 1)
         half, quarter, eighth, sixteenth = (_split(c) for c in self.encoder(representation))
         first, middle, last = sixteenth
         scales = [self.decorder_5nd(self.transformer(middle, first, last))]
