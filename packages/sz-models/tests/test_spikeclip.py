@@ -35,7 +35,7 @@ def test_network_has_the_published_keys_and_size():
 def test_normalisation_goes_into_the_blocks_two_to_four(norm, layer):
     net = LRN(inDim=3, outDim=2, norm=norm)
     assert sum(isinstance(module, layer) for module in net.modules()) == 3
-    assert [len(list(block.children())) for block in net] == [2, 3, 3, 3, 0]
+    assert [len(list(block.children())) for block in net.children()] == [2, 3, 3, 3, 0]
     assert net(torch.zeros(2, 3, 6, 5)).shape == (2, 2, 6, 5)
 
 

@@ -39,6 +39,9 @@ class METHOD:
     TFI = "tfi"
     GTFP = "gtfp"
     SPIKECLIP = "spikeclip"
+    SPK2IMGNET = "spk2imgnet"
+    STIR = "stir"
+    WGSE = "wgse"
 
 
 METHODS: list[str] = []

@@ -7,18 +7,17 @@ Chen et al., "Rethinking high-speed image reconstruction framework with spike ca
 
 from __future__ import annotations
 
-from itertools import pairwise
-
-from torch import nn
+from torch import Tensor, nn
 
 from .._names import unknown_name
+from ..layout import cpu_layout
 
 __all__ = ["LRN"]
 
 _NORMS = ("none", "instance", "batch")
 
 
-class LRN(nn.Sequential):
+class LRN(nn.Module):
     """Light reconstruction network, about 0.19 M parameters.
 
     Args:
@@ -39,13 +38,19 @@ class LRN(nn.Sequential):
     def __init__(self, inDim: int = 50, outDim: int = 1, norm: str = "none") -> None:
         if norm not in _NORMS:
             raise ValueError(unknown_name("norm", norm, _NORMS))
+        super().__init__()
         widths = (inDim, 64, 128, 64, 16)
         norms = ("none", norm, norm, norm)
-        blocks = [
-            _block(before, after, chosen)
-            for (before, after), chosen in zip(pairwise(widths), norms, strict=True)
-        ]
-        super().__init__(*blocks, nn.Conv2d(widths[-1], outDim, 3, padding=1))
+        # Published keys have no prefix, as if the object were a plain sequence of layers.
+        for i, chosen in enumerate(norms):
+            self.add_module(str(i), _block(widths[i], widths[i + 1], chosen))
+        self.add_module("4", nn.Conv2d(widths[-1], outDim, 3, padding=1))
+
+    def forward(self, counts: Tensor) -> Tensor:
+        x = cpu_layout(counts)
+        for layer in self.children():
+            x = layer(x)
+        return x
 
 
 def _block(before: int, after: int, norm: str) -> nn.Sequential:
