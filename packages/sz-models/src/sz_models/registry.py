@@ -40,6 +40,7 @@ class METHOD:
     GTFP = "gtfp"
     SPIKECLIP = "spikeclip"
     SPK2IMGNET = "spk2imgnet"
+    SPK2IMGNET = "spk2imgnet"
     STIR = "stir"
     WGSE = "wgse"
 

@@ -4,6 +4,7 @@ from ..archs import base as _base_net
 from ..archs import gtfp as _gtfp_net
 from ..archs import spikeclip as _spikeclip_net
 from ..archs import spk2imgnet as _spk2imgnet_net
+from ..archs import spk2imgnet as _spk2imgnet_net
 from ..archs import stir as _stir_net
 from ..archs import tfi as _tfi_net
 from ..archs import tfp as _tfp_net
@@ -13,6 +14,7 @@ from ..registry import METHOD, add_built_in
 from .base import BaseModel
 from .gtfp import GTFPConfig, GTFPModel
 from .spikeclip import SpikeCLIP, SpikeCLIPConfig
+from .spk2imgnet import Spk2ImgNet, Spk2ImgNetConfig
 from .spk2imgnet import Spk2ImgNet, Spk2ImgNetConfig
 from .stir import STIR, STIRConfig
 from .tfi import TFIConfig, TFIModel
@@ -32,6 +34,8 @@ __all__ = [
     "SpikeCLIPConfig",
     "Spk2ImgNet",
     "Spk2ImgNetConfig",
+    "Spk2ImgNet",
+    "Spk2ImgNetConfig",
     "TFIConfig",
     "TFIModel",
     "TFPConfig",
@@ -45,6 +49,7 @@ add_built_in(METHOD.TFP, TFPModel, TFPConfig, _tfp_net.TFPModel)
 add_built_in(METHOD.TFI, TFIModel, TFIConfig, _tfi_net.TFIModel)
 add_built_in(METHOD.GTFP, GTFPModel, GTFPConfig, _gtfp_net.GTFPModel)
 add_built_in(METHOD.SPIKECLIP, SpikeCLIP, SpikeCLIPConfig, _spikeclip_net.LRN)
+add_built_in(METHOD.SPK2IMGNET, Spk2ImgNet, Spk2ImgNetConfig, _spk2imgnet_net.SpikeNet)
 add_built_in(METHOD.WGSE, WGSE, WGSEConfig, _wgse_net.Dwt1dResnetX_TCN)
 add_built_in(METHOD.STIR, STIR, STIRConfig, _stir_net.STIR)
 add_built_in(METHOD.SPK2IMGNET, Spk2ImgNet, Spk2ImgNetConfig, _spk2imgnet_net.SpikeNet)
