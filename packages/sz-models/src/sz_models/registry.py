@@ -41,6 +41,7 @@ class METHOD:
     SPIKECLIP = "spikeclip"
     SPK2IMGNET = "spk2imgnet"
     SPK2IMGNET = "spk2imgnet"
+    SSML = "ssml"
     STIR = "stir"
     WGSE = "wgse"
 

@@ -5,6 +5,7 @@ from ..archs import gtfp as _gtfp_net
 from ..archs import spikeclip as _spikeclip_net
 from ..archs import spk2imgnet as _spk2imgnet_net
 from ..archs import spk2imgnet as _spk2imgnet_net
+from ..archs import ssml as _ssml_net
 from ..archs import stir as _stir_net
 from ..archs import tfi as _tfi_net
 from ..archs import tfp as _tfp_net
@@ -16,6 +17,7 @@ from .gtfp import GTFPConfig, GTFPModel
 from .spikeclip import SpikeCLIP, SpikeCLIPConfig
 from .spk2imgnet import Spk2ImgNet, Spk2ImgNetConfig
 from .spk2imgnet import Spk2ImgNet, Spk2ImgNetConfig
+from .ssml import SSML, SSMLConfig
 from .stir import STIR, STIRConfig
 from .tfi import TFIConfig, TFIModel
 from .tfp import TFPConfig, TFPModel
@@ -23,12 +25,14 @@ from .wgse import WGSE, WGSEConfig
 from .windowed import WindowedModel
 
 __all__ = [
+    "SSML",
     "STIR",
     "WGSE",
     "BaseModel",
     "BaseModelConfig",
     "GTFPConfig",
     "GTFPModel",
+    "SSMLConfig",
     "STIRConfig",
     "SpikeCLIP",
     "SpikeCLIPConfig",
@@ -53,3 +57,4 @@ add_built_in(METHOD.SPK2IMGNET, Spk2ImgNet, Spk2ImgNetConfig, _spk2imgnet_net.Sp
 add_built_in(METHOD.WGSE, WGSE, WGSEConfig, _wgse_net.Dwt1dResnetX_TCN)
 add_built_in(METHOD.STIR, STIR, STIRConfig, _stir_net.STIR)
 add_built_in(METHOD.SPK2IMGNET, Spk2ImgNet, Spk2ImgNetConfig, _spk2imgnet_net.SpikeNet)
+add_built_in(METHOD.SSML, SSML, SSMLConfig, _ssml_net.DoubleNet)
