@@ -40,7 +40,6 @@ class METHOD:
     GTFP = "gtfp"
     SPIKECLIP = "spikeclip"
     SPK2IMGNET = "spk2imgnet"
-    SPK2IMGNET = "spk2imgnet"
     SSML = "ssml"
     STIR = "stir"
     WGSE = "wgse"

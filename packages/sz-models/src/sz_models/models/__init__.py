@@ -4,7 +4,6 @@ from ..archs import base as _base_net
 from ..archs import gtfp as _gtfp_net
 from ..archs import spikeclip as _spikeclip_net
 from ..archs import spk2imgnet as _spk2imgnet_net
-from ..archs import spk2imgnet as _spk2imgnet_net
 from ..archs import ssml as _ssml_net
 from ..archs import stir as _stir_net
 from ..archs import tfi as _tfi_net
@@ -15,7 +14,6 @@ from ..registry import METHOD, add_built_in
 from .base import BaseModel
 from .gtfp import GTFPConfig, GTFPModel
 from .spikeclip import SpikeCLIP, SpikeCLIPConfig
-from .spk2imgnet import Spk2ImgNet, Spk2ImgNetConfig
 from .spk2imgnet import Spk2ImgNet, Spk2ImgNetConfig
 from .ssml import SSML, SSMLConfig
 from .stir import STIR, STIRConfig
@@ -38,8 +36,6 @@ __all__ = [
     "SpikeCLIPConfig",
     "Spk2ImgNet",
     "Spk2ImgNetConfig",
-    "Spk2ImgNet",
-    "Spk2ImgNetConfig",
     "TFIConfig",
     "TFIModel",
     "TFPConfig",
@@ -56,5 +52,4 @@ add_built_in(METHOD.SPIKECLIP, SpikeCLIP, SpikeCLIPConfig, _spikeclip_net.LRN)
 add_built_in(METHOD.SPK2IMGNET, Spk2ImgNet, Spk2ImgNetConfig, _spk2imgnet_net.SpikeNet)
 add_built_in(METHOD.WGSE, WGSE, WGSEConfig, _wgse_net.Dwt1dResnetX_TCN)
 add_built_in(METHOD.STIR, STIR, STIRConfig, _stir_net.STIR)
-add_built_in(METHOD.SPK2IMGNET, Spk2ImgNet, Spk2ImgNetConfig, _spk2imgnet_net.SpikeNet)
 add_built_in(METHOD.SSML, SSML, SSMLConfig, _ssml_net.DoubleNet)
