@@ -42,6 +42,7 @@ class METHOD:
     SPK2IMGNET = "spk2imgnet"
     SSML = "ssml"
     STIR = "stir"
+    BSF = "bsf"
     WGSE = "wgse"
 
 

@@ -1,6 +1,7 @@
 """Models behind one interface; importing this package fills the table of built-in names."""
 
 from ..archs import base as _base_net
+from ..archs import bsf as _bsf_net
 from ..archs import gtfp as _gtfp_net
 from ..archs import spikeclip as _spikeclip_net
 from ..archs import spk2imgnet as _spk2imgnet_net
@@ -12,6 +13,7 @@ from ..archs import wgse as _wgse_net
 from ..config import BaseModelConfig
 from ..registry import METHOD, add_built_in
 from .base import BaseModel
+from .bsf import BSF, BSFConfig
 from .gtfp import GTFPConfig, GTFPModel
 from .spikeclip import SpikeCLIP, SpikeCLIPConfig
 from .spk2imgnet import Spk2ImgNet, Spk2ImgNetConfig
@@ -23,9 +25,11 @@ from .wgse import WGSE, WGSEConfig
 from .windowed import WindowedModel
 
 __all__ = [
+    "BSF",
     "SSML",
     "STIR",
     "WGSE",
+    "BSFConfig",
     "BaseModel",
     "BaseModelConfig",
     "GTFPConfig",
@@ -53,3 +57,4 @@ add_built_in(METHOD.SPK2IMGNET, Spk2ImgNet, Spk2ImgNetConfig, _spk2imgnet_net.Sp
 add_built_in(METHOD.WGSE, WGSE, WGSEConfig, _wgse_net.Dwt1dResnetX_TCN)
 add_built_in(METHOD.STIR, STIR, STIRConfig, _stir_net.STIR)
 add_built_in(METHOD.SSML, SSML, SSMLConfig, _ssml_net.DoubleNet)
+add_built_in(METHOD.BSF, BSF, BSFConfig, _bsf_net.BSF)
