@@ -40,6 +40,7 @@ class METHOD:
     GTFP = "gtfp"
     SPIKECLIP = "spikeclip"
     SPK2IMGNET = "spk2imgnet"
+    SSIR = "ssir"
     SSML = "ssml"
     STIR = "stir"
     BSF = "bsf"

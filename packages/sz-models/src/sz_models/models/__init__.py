@@ -5,6 +5,7 @@ from ..archs import bsf as _bsf_net
 from ..archs import gtfp as _gtfp_net
 from ..archs import spikeclip as _spikeclip_net
 from ..archs import spk2imgnet as _spk2imgnet_net
+from ..archs import ssir as _ssir_net
 from ..archs import ssml as _ssml_net
 from ..archs import stir as _stir_net
 from ..archs import tfi as _tfi_net
@@ -17,6 +18,7 @@ from .bsf import BSF, BSFConfig
 from .gtfp import GTFPConfig, GTFPModel
 from .spikeclip import SpikeCLIP, SpikeCLIPConfig
 from .spk2imgnet import Spk2ImgNet, Spk2ImgNetConfig
+from .ssir import SSIR, SSIRConfig
 from .ssml import SSML, SSMLConfig
 from .stir import STIR, STIRConfig
 from .tfi import TFIConfig, TFIModel
@@ -26,6 +28,7 @@ from .windowed import WindowedModel
 
 __all__ = [
     "BSF",
+    "SSIR",
     "SSML",
     "STIR",
     "WGSE",
@@ -34,6 +37,7 @@ __all__ = [
     "BaseModelConfig",
     "GTFPConfig",
     "GTFPModel",
+    "SSIRConfig",
     "SSMLConfig",
     "STIRConfig",
     "SpikeCLIP",
@@ -58,3 +62,4 @@ add_built_in(METHOD.WGSE, WGSE, WGSEConfig, _wgse_net.Dwt1dResnetX_TCN)
 add_built_in(METHOD.STIR, STIR, STIRConfig, _stir_net.STIR)
 add_built_in(METHOD.SSML, SSML, SSMLConfig, _ssml_net.DoubleNet)
 add_built_in(METHOD.BSF, BSF, BSFConfig, _bsf_net.BSF)
+add_built_in(METHOD.SSIR, SSIR, SSIRConfig, _ssir_net.SSIR)
