@@ -86,11 +86,8 @@ class SSML(BaseModel):
 
     def _label(self, spike: Tensor) -> Tensor:
         """Mean of the central frames ``[B, 1, H, W]``."""
-        cfg = self.cfg
-        length = cfg.tfp_label_length if isinstance(cfg, SSMLConfig) else SSMLConfig().tfp_label_length
+        length = getattr(self.cfg, "tfp_label_length", SSMLConfig.tfp_label_length)
+        if not 1 <= length <= spike.shape[1]:
+            raise ValueError(f"tfp_label_length must be 1 to {spike.shape[1]} frames, got {length}")
         half, centre = length // 2, spike.shape[1] // 2
-        if not 0 <= half <= centre:
-            raise ValueError(
-                f"tfp_label_length must be 1 to {spike.shape[1]} frames, got {length}"
-            )
         return spike[:, centre - half : centre + half + 1].mean(dim=1, keepdim=True)

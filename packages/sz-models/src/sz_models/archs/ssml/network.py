@@ -1,8 +1,8 @@
 """The two networks of SSML, alike but for the blind spot, and their common frame.
 
-    spikes [B, 41, H, W] -> mirrored to a square -> four rotations
-      -> motion features beside the spikes -> U-net: 96 features each
-      -> rotated back, side by side -> three 1x1 convolutions -> image [B, 1, H, W]
+spikes [B, 41, H, W] -> mirrored to a square -> four rotations
+  -> motion features beside the spikes -> U-net: 96 features each
+  -> rotated back, side by side -> three 1x1 convolutions -> image [B, 1, H, W]
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class _RotatedNet(nn.Module):
         square = mirror_pad(spike, left, side - width - left, top, side - height - top)
         views = [
             features[..., top : top + height, left : left + width]
-            for features in self._views(cpu_layout(square))
+            for features in self._views(square)
         ]
         if torch.is_grad_enabled():
             return self._mix(views)
@@ -108,7 +108,7 @@ class _RotatedNet(nn.Module):
 
     def _features(self, square: Tensor, counts: Tensor, intervals: Tensor) -> Tensor:
         motion = self.MotionInference(counts, intervals)
-        features = self.unet(torch.cat([square, motion], dim=1))
+        features = self.unet(cpu_layout(torch.cat([square, motion], dim=1)))
         return shift_down(features) if self.blind else features
 
     def _mix(self, views: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
