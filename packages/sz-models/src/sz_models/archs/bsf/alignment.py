@@ -13,18 +13,20 @@ from torch import Tensor, nn
 
 from ..deform_conv import deform_conv2d
 from .attention import BlockAttention
-from .blocks import FEATURES, double_size, two_conv
+from .blocks import FEATURES, TwoConv, double_size
 
 __all__ = ["PyramidAlignment"]
 
 _REFERENCE = 2
+# Windows besides the reference whose aligned features a finer level makes use of.
+_HANDED_ON = 3
 _OFFSET_GROUPS = 4
 _TAPS = 9
 _MASKS = _OFFSET_GROUPS * _TAPS
 
 
 class Aligned(NamedTuple):
-    """Features of one scale: a, b, the reference, d, e; and raw offsets of a, b, d, e."""
+    """Features of one scale: a, b, the reference, d and, at the finest, e; offsets: a, b, d, e."""
 
     features: list[Tensor]
     offsets: list[Tensor]
@@ -51,28 +53,36 @@ class CoarsestLevel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.offset_conv_1 = two_conv(2 * FEATURES, FEATURES, 3 * _MASKS)
+        self.offset_conv_1 = TwoConv(2 * FEATURES, FEATURES, 3 * _MASKS)
 
     def forward(
         self, features: list[Tensor], attention: BlockAttention, deform: DeformConv
     ) -> Aligned:
-        reference = features[_REFERENCE]
+        reference, others = _split(features)
+        query = attention.queries(reference)
+        shared = self.offset_conv_1.prepared(reference)
         aligned, offsets = [], []
-        for x in _others(features):
-            x = attention(reference, x)
-            offsets.append(self.offset_conv_1(torch.cat([x, reference], 1)))
-            aligned.append(deform(x, offsets[-1]))
+        for x in others:
+            x = attention.gather(query, x)
+            offsets.append(self.offset_conv_1.joined(x, shared))
+            if len(aligned) < _HANDED_ON:
+                aligned.append(deform(x, offsets[-1]))
         return _around(reference, aligned, offsets)
 
 
 class Level(nn.Module):
-    """Refines the offsets and features of the coarser level."""
+    """Refines the offsets and features of the coarser level.
 
-    def __init__(self) -> None:
+    Args:
+        finest: align all windows, not only those that a finer level makes use of.
+    """
+
+    def __init__(self, *, finest: bool) -> None:
         super().__init__()
-        self.offset_conv_1 = two_conv(2 * FEATURES, FEATURES, FEATURES)
-        self.offset_conv2_1 = two_conv(FEATURES + 3 * _MASKS, FEATURES, 3 * _MASKS)
-        self.fuse_feat = two_conv(2 * FEATURES, FEATURES, FEATURES)
+        self.offset_conv_1 = TwoConv(2 * FEATURES, FEATURES, FEATURES)
+        self.offset_conv2_1 = TwoConv(FEATURES + 3 * _MASKS, FEATURES, 3 * _MASKS)
+        self.fuse_feat = TwoConv(2 * FEATURES, FEATURES, FEATURES)
+        self.n_aligned = _HANDED_ON + finest
 
     def forward(
         self,
@@ -81,19 +91,20 @@ class Level(nn.Module):
         attention: BlockAttention,
         deform: DeformConv,
     ) -> Aligned:
-        reference = features[_REFERENCE]
+        reference, others = _split(features)
+        query = attention.queries(reference)
+        shared = self.offset_conv_1.prepared(reference)
         aligned, offsets = [], []
         # The published weights were trained with a, b, c, d of the coarser level handed to
-        # a, b, d, e: d gets the reference, e gets d.
-        for x, before, coarse_offset in zip(
-            _others(features), coarse.features[:4], coarse.offsets, strict=True
-        ):
-            x = attention(reference, x)
-            raw = self.offset_conv_1(torch.cat([x, reference], 1))
-            raw = self.offset_conv2_1(torch.cat([raw, double_size(coarse_offset)], 1))
-            x = torch.cat([deform(x, raw), double_size(before)], 1)
-            aligned.append(self.fuse_feat(x))
-            offsets.append(raw)
+        # a, b, d, e: d gets the reference, e gets d, and the coarser e is never used.
+        for x, before, coarse_offset in zip(others, coarse.features, coarse.offsets, strict=True):
+            x = attention.gather(query, x)
+            raw = self.offset_conv_1.joined(x, shared)
+            upsampled = self.offset_conv2_1.prepared(double_size(coarse_offset))
+            offsets.append(self.offset_conv2_1.joined(raw, upsampled))
+            if len(aligned) < self.n_aligned:
+                upsampled = self.fuse_feat.prepared(double_size(before))
+                aligned.append(self.fuse_feat.joined(deform(x, offsets[-1]), upsampled))
         return _around(reference, aligned, offsets)
 
 
@@ -104,11 +115,11 @@ class PyramidAlignment(nn.Module):
         super().__init__()
         self.kpa = BlockAttention(FEATURES)
         self.deform_conv = DeformConv(FEATURES)
-        self.conv_ds_L2 = two_conv(FEATURES, FEATURES, FEATURES, stride=2)
-        self.conv_ds_L3 = two_conv(FEATURES, FEATURES, FEATURES, stride=2)
+        self.conv_ds_L2 = TwoConv(FEATURES, FEATURES, FEATURES, stride=2)
+        self.conv_ds_L3 = TwoConv(FEATURES, FEATURES, FEATURES, stride=2)
         self.align_L3 = CoarsestLevel()
-        self.align_L2 = Level()
-        self.align_L1 = Level()
+        self.align_L2 = Level(finest=False)
+        self.align_L1 = Level(finest=True)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         half = [self.conv_ds_L2(x) for x in features]
@@ -118,8 +129,8 @@ class PyramidAlignment(nn.Module):
         return self.align_L1(features, middle, self.kpa, self.deform_conv).features
 
 
-def _others(features: list[Tensor]) -> list[Tensor]:
-    return features[:_REFERENCE] + features[_REFERENCE + 1 :]
+def _split(features: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    return features[_REFERENCE], features[:_REFERENCE] + features[_REFERENCE + 1 :]
 
 
 def _around(reference: Tensor, aligned: list[Tensor], offsets: list[Tensor]) -> Aligned:

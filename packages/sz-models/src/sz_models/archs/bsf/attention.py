@@ -19,8 +19,10 @@ _BLOCK = 3
 _REACH = 3
 _WINDOW = _BLOCK + 2 * _REACH
 _MASKED = -99.0
-# Elements of the copied rows that are held at once while no gradient is recorded.
-_STRIP = 1 << 20
+# Elements of the copied rows that are held at once while no gradient is recorded: on a CPU they
+# should stay in the cache, on other devices few large steps are faster.
+_CPU_STRIP = 1 << 20
+_DEVICE_STRIP = 1 << 26
 
 
 class BlockAttention(nn.Module):
@@ -34,20 +36,29 @@ class BlockAttention(nn.Module):
         self.to_v = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, key: Tensor, ref: Tensor) -> Tensor:
+        return self.gather(self.queries(key), ref)
+
+    def queries(self, key: Tensor) -> Tensor:
+        """Queries ``[B, H, W, C]`` of ``key``, H and W padded to multiples of 3."""
+        down, right = (-size % _BLOCK for size in key.shape[2:])
+        return F.pad(_project(key, self.to_q), (0, 0, 0, right, 0, down))
+
+    def gather(self, q: Tensor, ref: Tensor) -> Tensor:
+        """``ref`` plus what the queries of :meth:`queries` find in it."""
         height, width = ref.shape[2:]
         down, right = -height % _BLOCK, -width % _BLOCK
         around = (0, 0, _REACH, _REACH + right, _REACH, _REACH + down)
-        q = F.pad(_pixels(self.to_q(key)), (0, 0, 0, right, 0, down))
-        k = F.pad(_pixels(self.to_k(ref)), around)
-        v = F.pad(_pixels(self.to_v(ref)), around)
+        k = F.pad(_project(ref, self.to_k), around)
+        v = F.pad(_project(ref, self.to_v), around)
         valid = torch.zeros(1, height, width, 1, dtype=q.dtype, device=q.device)
         bias = F.pad(valid, around, value=_MASKED)
         gathered = _attend(q, k, v, bias)[:, :height, :width].movedim(-1, 1)
         return ref + self.gamma * gathered
 
 
-def _pixels(x: Tensor) -> Tensor:
-    return x.movedim(1, -1)
+def _project(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """1x1 convolution, the result ``[B, H, W, C]``."""
+    return F.linear(x.movedim(1, -1), conv.weight.flatten(1))
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
@@ -55,7 +66,8 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     n_rows = q.shape[1] // _BLOCK
     needs_grad = torch.is_grad_enabled() and any(t.requires_grad for t in (q, k, v))
     per_row = len(k) * _WINDOW * k.shape[2] * k.shape[3]
-    step = n_rows if needs_grad else max(1, min(n_rows, _STRIP // per_row))
+    most = _CPU_STRIP if k.device.type == "cpu" else _DEVICE_STRIP
+    step = n_rows if needs_grad else max(1, min(n_rows, most // per_row))
     strips = []
     for start in range(0, n_rows, step):
         stop = min(start + step, n_rows)
