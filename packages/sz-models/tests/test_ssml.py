@@ -9,6 +9,7 @@ from sz_models import build_model_name
 from sz_models.archs.ssml import DoubleNet
 from sz_models.archs.ssml.blindspot import EdgeConv, EdgePool, shift_down
 from sz_models.archs.ssml.motion import MotionInference
+from sz_models.archs.ssml.network import _BLIND_REACH, _REACH
 from sz_models.archs.ssml.unet import UNet
 from sz_models.models import SSML, SSMLConfig
 
@@ -129,6 +130,33 @@ def test_rows_at_a_time_do_not_matter(net, monkeypatch):
         expected = net(x)
         monkeypatch.setattr("sz_models.archs.ssml.network._PIXELS", 45)
         torch.testing.assert_close(net(x), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "blind"), [(5, 123, False), (124, 4, False), (3, 203, True)]
+)
+def test_borders_beyond_reach_do_not_matter(net, monkeypatch, height, width, blind):
+    half = net.bsn if blind else net.nbsn
+    x = spikes(height, width, batch=1)
+    with torch.no_grad():
+        image = half(x)
+        for reach in ("_REACH", "_BLIND_REACH"):
+            monkeypatch.setattr(f"sz_models.archs.ssml.network.{reach}", 1000)
+        torch.testing.assert_close(half(x), image, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("blind", "reach"), [(False, _REACH), (True, _BLIND_REACH)])
+def test_reach_of_the_unet(blind, reach):
+    torch.manual_seed(0)
+    net = UNet(2, blind=blind)
+    x = torch.rand(1, 2, 2 * reach + 8, 4).requires_grad_()
+    row = reach + 4
+    net(x)[:, :, row].square().sum().backward()
+    assert x.grad is not None
+    seen = x.grad.abs().sum((0, 1, 3)).nonzero().flatten()
+    # one more row where a blind view is shifted
+    assert row - seen.min() + blind <= reach
+    assert seen.max() - row <= (0 if blind else reach)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,11 @@ _MOTION_FEATURES = 16
 _FEATURES = 96
 # Pixels per pass of the last layers without gradients: 100 MB of features.
 _PIXELS = 65536
+# How many pixels away a feature of the U-net still depends on its input.
+_REACH = 48
+_BLIND_REACH = 88
+
+_Borders = tuple[int, ...]
 
 
 class DoubleNet(nn.Module):
@@ -80,19 +85,8 @@ class _RotatedNet(nn.Module):
         height, width = spike.shape[2:]
         side = max(height, width)
         top, left = (side - height) // 2, (side - width) // 2
-        square = mirror_pad(spike, left, side - width - left, top, side - height - top)
-        views = [
-            features[..., top : top + height, left : left + width]
-            for features in self._views(square)
-        ]
-        if torch.is_grad_enabled():
-            return self._mix(views)
-        rows = max(1, _PIXELS // (len(spike) * width))
-        blocks = zip(*(view.split(rows, dim=2) for view in views), strict=True)
-        return torch.cat([self._mix(block) for block in blocks], dim=2)
-
-    def _views(self, square: Tensor) -> list[Tensor]:
-        """Features ``[B, 96, S, S]`` seen under each rotation, turned back."""
+        borders = (top, side - width - left, side - height - top, left)
+        square = mirror_pad(spike, left, borders[1], top, borders[2])
         counts, intervals = self.MotionInference.maps(square)
         turned = [
             tuple(torch.rot90(x, -turns, (2, 3)) for x in (square, counts, intervals))
@@ -100,15 +94,35 @@ class _RotatedNet(nn.Module):
         ]
         if torch.is_grad_enabled():
             together = [torch.cat(parts) for parts in zip(*turned, strict=True)]
-            features = list(self._features(*together).chunk(4))
-        else:
-            # One rotation at a time needs a quarter of the memory.
-            features = [self._features(*parts) for parts in turned]
-        return [torch.rot90(x, turns, (2, 3)) for turns, x in enumerate(features)]
+            views = [
+                _without(torch.rot90(x, turns, (2, 3)), borders)
+                for turns, x in enumerate(self._features(self._inputs(*together)).chunk(4))
+            ]
+            return self._mix(views)
+        views = [self._view(turns, parts, borders) for turns, parts in enumerate(turned)]
+        rows = max(1, _PIXELS // (len(spike) * width))
+        blocks = zip(*(view.split(rows, dim=2) for view in views), strict=True)
+        return torch.cat([self._mix(block) for block in blocks], dim=2)
 
-    def _features(self, square: Tensor, counts: Tensor, intervals: Tensor) -> Tensor:
-        motion = self.MotionInference(counts, intervals)
-        features = self.unet(cpu_layout(torch.cat([square, motion], dim=1)))
+    def _view(self, turns: int, parts: tuple[Tensor, ...], borders: _Borders) -> Tensor:
+        """Features ``[B, 96, H, W]`` seen under one rotation, turned back.
+
+        One rotation at a time needs a quarter of the memory, and of the mirrored borders only what
+        reaches the image is computed.
+        """
+        reach = _BLIND_REACH if self.blind else _REACH
+        # Multiples of 4 keep the poolings in step.
+        skipped = tuple(max(0, border - reach) // 4 * 4 for border in borders)
+        turned = tuple(skipped[(i - turns) % 4] for i in range(4))
+        features = self._features(_without(self._inputs(*parts), turned))
+        left_over = tuple(border - skip for border, skip in zip(borders, skipped, strict=True))
+        return _without(torch.rot90(features, turns, (2, 3)), left_over)
+
+    def _inputs(self, square: Tensor, counts: Tensor, intervals: Tensor) -> Tensor:
+        return torch.cat([square, self.MotionInference(counts, intervals)], dim=1)
+
+    def _features(self, inputs: Tensor) -> Tensor:
+        features = self.unet(cpu_layout(inputs))
         return shift_down(features) if self.blind else features
 
     def _mix(self, views: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
@@ -116,3 +130,9 @@ class _RotatedNet(nn.Module):
         x = functional.leaky_relu(self.nin_A(x), SLOPE, inplace=True)
         x = functional.leaky_relu(self.nin_B(x), SLOPE, inplace=True)
         return self.nin_C(x)
+
+
+def _without(x: Tensor, borders: _Borders) -> Tensor:
+    """``[..., H, W]`` less borders (top, right, bottom, left)."""
+    top, right, bottom, left = borders
+    return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]
