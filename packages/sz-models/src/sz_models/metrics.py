@@ -1,111 +1,146 @@
-"""Full-reference image metrics with images in [0, 1].
+"""Image metrics by name: full-reference ones of this package, perceptual ones of pyiqa.
 
-    MSE  = mean((a - b)^2)
-    PSNR = 10 log10(1 / MSE), inf for equal images
-    SSIM = mean of (2 ma mb + C1)(2 cab + C2) / ((ma^2 + mb^2 + C1)(va + vb + C2)) over all places
-           where the window fits; Gaussian window sigma 1.5 (11 x 11), population covariance,
-           C1 = 0.01^2, C2 = 0.03^2 (Wang et al., IEEE TIP 2004)
-
-Images are ``[H, W]``, ``[C, H, W]`` or ``[B, C, H, W]``, tensors or arrays; the value of a batch is
-the mean over its images.  Nothing is clipped: clip reconstructions to [0, 1] first.
-
-``zoo_compat=True`` reproduces Spike-Zoo's numbers: images are mapped to clip(2x - 1, -1, 1), so MSE
-is 4 times larger; PSNR takes the range 2, or 1 where no reconstructed pixel is below 0.5 (6 dB too
-low); SSIM uses a uniform 7 x 7 window, sample covariance and the range 2.
+Images are ``[H, W]``, ``[C, H, W]`` or ``[B, C, H, W]`` in [0, 1], tensors or arrays; the value of
+a batch is the mean over its images.  ``psnr``, ``ssim`` and ``mse`` are computed here, see
+:mod:`sz_models.fidelity` for their equations and for ``zoo_compat``; the others need the extra
+``metrics``, see :mod:`sz_models.perceptual`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
-import torch
-from numpy.typing import ArrayLike
-from torch import Tensor
-from torch.nn import functional as F
+from ._names import unknown_name
+from .fidelity import Image, mse, psnr, ssim
+from .perceptual import NAMES, check_perceptual, perceptual
 
-__all__ = ["METRICS", "compute_metric", "mse", "psnr", "ssim"]
-
-Image = Tensor | ArrayLike
-
-
-def mse(recon: Image, truth: Image, *, zoo_compat: bool = False) -> float:
-    """Mean squared error; see the module for shapes and ``zoo_compat``."""
-    a, b = _pair(recon, truth, zoo_compat)
-    return float((a - b).square().mean())
-
-
-def psnr(recon: Image, truth: Image, *, zoo_compat: bool = False) -> float:
-    """Peak signal-to-noise ratio in dB; see the module for shapes and ``zoo_compat``."""
-    a, b = _pair(recon, truth, zoo_compat)
-    values = []
-    for one, other in zip(a, b, strict=True):
-        error = float((one - other).square().mean())
-        data_range = 2.0 if zoo_compat and float(one.min()) < 0 else 1.0
-        values.append(10 * math.log10(data_range**2 / error) if error > 0 else math.inf)
-    return sum(values) / len(values)
+__all__ = [
+    "METRICS",
+    "check_metric",
+    "compute_metric",
+    "mse",
+    "needs_truth",
+    "psnr",
+    "register_metric",
+    "ssim",
+]
 
 
-def ssim(recon: Image, truth: Image, *, zoo_compat: bool = False) -> float:
-    """Structural similarity; see the module for shapes and ``zoo_compat``.
+class _Metric(NamedTuple):
+    compute: Callable[[Image, Image | None, bool], float]
+    needs_truth: bool
+    check: Callable[[], None]
+
+
+METRICS: list[str] = [
+    "psnr",
+    "ssim",
+    "lpips",
+    "mse",
+    "niqe",
+    "brisque",
+    "piqe",
+    "liqe_mix",
+    "clipiqa",
+]
+"""Names that :func:`compute_metric` takes."""
+
+
+def compute_metric(
+    name: str, recon: Image, truth: Image | None = None, *, zoo_compat: bool = False
+) -> float:
+    """Value of the metric called ``name``, one of ``METRICS``; larger is not always better.
+
+    Args:
+        name: the metric.
+        recon: reconstruction, clipped to [0, 1].
+        truth: the sharp image; metrics without reference ignore it.
+        zoo_compat: Spike-Zoo's conventions for ``psnr``, ``ssim`` and ``mse``.
 
     Raises:
-        ValueError: shapes differ, or the images are smaller than the window.
+        ValueError: no such metric, no ``truth`` for a metric that needs one, or unfit images.
+        ImportError: the library of a perceptual metric is missing or does not load.
+        OSError: its weights could not be fetched.
     """
-    a, b = _pair(recon, truth, zoo_compat)
-    if zoo_compat:
-        taps, data_range = torch.full((7,), 1 / 7, dtype=torch.float64), 2.0
-        correction = 49 / 48
-    else:
-        x = torch.arange(-5, 6, dtype=torch.float64)
-        taps, data_range, correction = torch.exp(-0.5 * (x / 1.5) ** 2), 1.0, 1.0
-        taps = taps / taps.sum()
-    if min(a.shape[-2:]) < len(taps):
-        raise ValueError(
-            f"SSIM needs images of at least {len(taps)}x{len(taps)} pixels, got "
-            f"{a.shape[-2]}x{a.shape[-1]}"
-        )
-    taps = taps.to(a.device)
-    mean_a, mean_b = _filter(a, taps), _filter(b, taps)
-    var_a = correction * (_filter(a * a, taps) - mean_a * mean_a)
-    var_b = correction * (_filter(b * b, taps) - mean_b * mean_b)
-    cov = correction * (_filter(a * b, taps) - mean_a * mean_b)
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    similarity = ((2 * mean_a * mean_b + c1) * (2 * cov + c2)) / (
-        (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
-    )
-    return float(similarity.mean())
+    metric = _find(name)
+    if metric.needs_truth and truth is None:
+        raise ValueError(f"metric {name!r} compares with a true image: pass truth")
+    return metric.compute(recon, truth, zoo_compat)
 
 
-_FUNCTIONS: dict[str, Callable[..., float]] = {"psnr": psnr, "ssim": ssim, "mse": mse}
-METRICS: list[str] = list(_FUNCTIONS)
+def needs_truth(name: str) -> bool:
+    """Whether a metric compares with a true image.
+
+    Raises:
+        ValueError: no such metric.
+    """
+    return _find(name).needs_truth
 
 
-def compute_metric(name: str, recon: Image, truth: Image, *, zoo_compat: bool = False) -> float:
-    """Value of the metric called ``name``, one of ``METRICS``."""
-    from ._names import unknown_name
+def check_metric(name: str) -> None:
+    """Load what a metric needs, so that its absence shows before the work.
 
-    if name not in _FUNCTIONS:
+    Raises:
+        ValueError: no such metric.
+        ImportError: its library is missing or does not load.
+        OSError: its weights could not be fetched.
+    """
+    _find(name).check()
+
+
+def register_metric(
+    name: str, compute: Callable[..., float], *, needs_truth: bool = True, replace: bool = False
+) -> None:
+    """Add a metric of your own to ``METRICS``.
+
+    Args:
+        name: what it is called.
+        compute: function ``(recon, truth)``, or ``(recon)`` where ``needs_truth`` is False.
+        needs_truth: it compares with a true image.
+        replace: allow a name that is taken.
+
+    Raises:
+        ValueError: the name is taken and ``replace`` is not set.
+        TypeError: ``compute`` is no function.
+    """
+    if not callable(compute):
+        raise TypeError(f"compute must be a function of images, got {compute!r}")
+    if name in METRICS and not replace:
+        raise ValueError(f"there is a metric {name!r}; pass replace=True to shadow it")
+
+    def call(recon: Image, truth: Image | None, zoo_compat: bool) -> float:
+        return float(compute(recon, truth) if needs_truth else compute(recon))
+
+    _table[name] = _Metric(call, needs_truth, lambda: None)
+    if name not in METRICS:
+        METRICS.append(name)
+
+
+def _find(name: str) -> _Metric:
+    if name not in _table:
         raise ValueError(unknown_name("metric", name, METRICS))
-    return _FUNCTIONS[name](recon, truth, zoo_compat=zoo_compat)
+    return _table[name]
 
 
-def _pair(recon: Image, truth: Image, zoo_compat: bool) -> tuple[Tensor, Tensor]:
-    """Both images as float64 ``[B, C, H, W]``."""
-    a, b = (torch.as_tensor(image).detach().to(torch.float64) for image in (recon, truth))
-    if a.shape != b.shape:
-        raise ValueError(f"images differ in shape: {list(a.shape)} and {list(b.shape)}")
-    if a.ndim not in (2, 3, 4) or a.numel() == 0:
-        raise ValueError(f"images must be [H, W], [C, H, W] or [B, C, H, W], got {list(a.shape)}")
-    a, b = a.reshape((1,) * (4 - a.ndim) + a.shape), b.reshape((1,) * (4 - b.ndim) + b.shape)
-    b = b.to(a.device)
-    if zoo_compat:
-        a, b = (2 * a - 1).clamp(-1, 1), (2 * b - 1).clamp(-1, 1)
-    return a, b
+def _full_reference(function: Callable[..., float]) -> _Metric:
+    def call(recon: Image, truth: Image | None, zoo_compat: bool) -> float:
+        return function(recon, truth, zoo_compat=zoo_compat)
+
+    return _Metric(call, True, lambda: None)
 
 
-def _filter(images: Tensor, taps: Tensor) -> Tensor:
-    """Separable filter over the places where the window fits."""
-    flat = images.reshape(-1, 1, *images.shape[-2:])
-    rows = F.conv2d(flat, taps.view(1, 1, -1, 1))
-    return F.conv2d(rows, taps.view(1, 1, 1, -1))
+def _perceptual(name: str, needs_truth: bool) -> _Metric:
+    def call(recon: Image, truth: Image | None, zoo_compat: bool) -> float:
+        return perceptual(name, recon, truth)
+
+    return _Metric(call, needs_truth, partial(check_perceptual, name))
+
+
+_table: dict[str, _Metric] = {
+    "psnr": _full_reference(psnr),
+    "ssim": _full_reference(ssim),
+    "mse": _full_reference(mse),
+    **{name: _perceptual(name, with_truth) for name, with_truth in NAMES.items()},
+}
