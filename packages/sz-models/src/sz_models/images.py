@@ -31,7 +31,9 @@ def to_uint8(image: Tensor | ArrayLike, *, zoo_compat: bool = False) -> NDArray[
     return (scaled.floor() if zoo_compat else scaled.round()).to(torch.uint8).numpy()
 
 
-def save_image(path: str | os.PathLike[str], image: Tensor | ArrayLike) -> None:
+def save_image(
+    path: str | os.PathLike[str], image: Tensor | ArrayLike, *, zoo_compat: bool = False
+) -> None:
     """Write a grey image ``[H, W]`` (or ``[1, H, W]``, ``[1, 1, H, W]``) in [0, 1] to a file.
 
     The format follows the suffix; the file is replaced at the end or not at all.
@@ -43,7 +45,7 @@ def save_image(path: str | os.PathLike[str], image: Tensor | ArrayLike) -> None:
     from PIL import Image
 
     check_image_path(path)
-    pixels = to_uint8(image)
+    pixels = to_uint8(image, zoo_compat=zoo_compat)
     if pixels.ndim < 2 or pixels.size != pixels.shape[-2] * pixels.shape[-1]:
         raise ValueError(f"one grey image [H, W] is needed, got shape {list(pixels.shape)}")
     picture = Image.fromarray(pixels.reshape(pixels.shape[-2:]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,8 @@ class BaseModel(nn.Module):
     """
 
     net: nn.Module
+    free_brightness: ClassVar[bool] = False
+    """Whether images have no fixed brightness, so that they are stretched to be shown."""
 
     def __init__(self, cfg: BaseModelConfig) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -36,6 +37,8 @@ class SpikeCLIP(BaseModel):
     Chen et al., "Rethinking high-speed image reconstruction framework with spike camera",
     AAAI 2025.
     """
+
+    free_brightness: ClassVar[bool] = True
 
     def preprocess_spike(self, spike: Tensor) -> Tensor:
         """Spikes ``[B, 4 n, H, W]`` -> counts 0..4 ``[B, n, H + 40, W + 40]``.
