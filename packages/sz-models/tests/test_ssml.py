@@ -8,7 +8,7 @@ from torch.nn import functional
 from sz_models import build_model_name
 from sz_models.archs.ssml import DoubleNet
 from sz_models.archs.ssml.blindspot import EdgeConv, EdgePool, shift_down
-from sz_models.archs.ssml.motion import MotionInference
+from sz_models.archs.ssml.motion import inverse_interval
 from sz_models.archs.ssml.network import _BLIND_REACH, _REACH
 from sz_models.archs.ssml.unet import UNet
 from sz_models.models import SSML, SSMLConfig
@@ -91,8 +91,7 @@ def test_blind_pooling_shifts_first():
 def test_interval_around_the_central_frame(frames, interval):
     spike = torch.zeros(1, 41, 1, 1)
     spike[:, frames] = 1
-    _, inverse = MotionInference(blind=False).maps(spike)
-    assert inverse.item() == pytest.approx(1 / interval)
+    assert inverse_interval(spike).item() == pytest.approx(1 / interval)
 
 
 def test_the_blind_image_does_not_see_its_own_pixel(net):

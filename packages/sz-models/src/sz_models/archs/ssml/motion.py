@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from .blindspot import EdgeConv
 
-__all__ = ["FRAMES", "MotionInference"]
+__all__ = ["FRAMES", "MotionInference", "inverse_interval"]
 
 FRAMES = 41
 _CENTRE = FRAMES // 2
@@ -40,28 +40,22 @@ class MotionInference(nn.Module):
         self.ChannelGate = _ChannelGate(16, 4)
         self.SpatialGate = _SpatialGate()
 
-    def maps(self, spike: Tensor) -> tuple[Tensor, Tensor]:
-        """Spikes ``[B, 41, H, W]`` -> counts ``[B, 3, H, W]`` and intervals ``[B, 1, H, W]``.
-
-        They are made pixel by pixel, so they turn with the image.
-        """
+    def forward(self, spike: Tensor) -> Tensor:
+        """Spikes ``[B, 41, H, W]`` -> features ``[B, 16, H, W]``."""
         counts = [
             self.get_submodule(f"conv{i}")(spike[:, _CENTRE - half : _CENTRE + half + 1])
             for i, half in enumerate(_HALF_WINDOWS)
         ]
-        return torch.cat(counts, dim=1), _inverse_interval(spike)
-
-    def forward(self, counts: Tensor, intervals: Tensor) -> Tensor:
-        """Maps of :meth:`maps` -> features ``[B, 16, H, W]``."""
-        counts, intervals = self.tfpconv(counts), self.tficonv(intervals)
+        from_counts = self.tfpconv(torch.cat(counts, dim=1))
+        from_interval = self.tficonv(inverse_interval(spike))
         if self.blind:
-            return counts + intervals
-        return self.ChannelGate(self.SpatialGate(counts) + self.SpatialGate(intervals))
+            return from_counts + from_interval
+        return self.ChannelGate(self.SpatialGate(from_counts) + self.SpatialGate(from_interval))
 
 
 @torch.no_grad()
-def _inverse_interval(spike: Tensor) -> Tensor:
-    """1 / (frames between the spikes around the central frame), ``[B, 1, H, W]``."""
+def inverse_interval(spike: Tensor) -> Tensor:
+    """Spikes ``[B, 41, H, W]`` -> 1 / (frames between those around the centre) ``[B, 1, H, W]``."""
     # Both distances count from the centre; where no spike is found the reach is exceeded by one
     # before and met after.
     steps = torch.arange(_REACH, 0, -1, dtype=spike.dtype, device=spike.device).view(1, -1, 1, 1)
@@ -97,5 +91,6 @@ class _ChannelGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # Of equal maxima the first takes the gradient.
         maximum = functional.adaptive_max_pool2d(x, 1)
-        gate = self.mlp(x.mean((2, 3))) + self.mlp(maximum)
+        mean = functional.avg_pool2d(x, x.shape[2:])
+        gate = self.mlp(mean) + self.mlp(maximum)
         return x * gate.sigmoid().unsqueeze(-1).unsqueeze(-1)

@@ -87,24 +87,19 @@ class _RotatedNet(nn.Module):
         top, left = (side - height) // 2, (side - width) // 2
         borders = (top, side - width - left, side - height - top, left)
         square = mirror_pad(spike, left, borders[1], top, borders[2])
-        counts, intervals = self.MotionInference.maps(square)
-        turned = [
-            tuple(torch.rot90(x, -turns, (2, 3)) for x in (square, counts, intervals))
-            for turns in range(4)
-        ]
+        turned = [torch.rot90(square, -turns, (2, 3)) for turns in range(4)]
         if torch.is_grad_enabled():
-            together = [torch.cat(parts) for parts in zip(*turned, strict=True)]
+            features = self._features(self._inputs(torch.cat(turned))).chunk(4)
             views = [
-                _without(torch.rot90(x, turns, (2, 3)), borders)
-                for turns, x in enumerate(self._features(self._inputs(*together)).chunk(4))
+                _without(torch.rot90(x, turns, (2, 3)), borders) for turns, x in enumerate(features)
             ]
             return self._mix(views)
-        views = [self._view(turns, parts, borders) for turns, parts in enumerate(turned)]
+        views = [self._view(turns, x, borders) for turns, x in enumerate(turned)]
         rows = max(1, _PIXELS // (len(spike) * width))
         blocks = zip(*(view.split(rows, dim=2) for view in views), strict=True)
         return torch.cat([self._mix(block) for block in blocks], dim=2)
 
-    def _view(self, turns: int, parts: tuple[Tensor, ...], borders: _Borders) -> Tensor:
+    def _view(self, turns: int, turned: Tensor, borders: _Borders) -> Tensor:
         """Features ``[B, 96, H, W]`` seen under one rotation, turned back.
 
         One rotation at a time needs a quarter of the memory, and of the mirrored borders only what
@@ -113,13 +108,13 @@ class _RotatedNet(nn.Module):
         reach = _BLIND_REACH if self.blind else _REACH
         # Multiples of 4 keep the poolings in step.
         skipped = tuple(max(0, border - reach) // 4 * 4 for border in borders)
-        turned = tuple(skipped[(i - turns) % 4] for i in range(4))
-        features = self._features(_without(self._inputs(*parts), turned))
+        skipped_here = tuple(skipped[(i - turns) % 4] for i in range(4))
+        features = self._features(_without(self._inputs(turned), skipped_here))
         left_over = tuple(border - skip for border, skip in zip(borders, skipped, strict=True))
         return _without(torch.rot90(features, turns, (2, 3)), left_over)
 
-    def _inputs(self, square: Tensor, counts: Tensor, intervals: Tensor) -> Tensor:
-        return torch.cat([square, self.MotionInference(counts, intervals)], dim=1)
+    def _inputs(self, square: Tensor) -> Tensor:
+        return torch.cat([square, self.MotionInference(square)], dim=1)
 
     def _features(self, inputs: Tensor) -> Tensor:
         features = self.unet(cpu_layout(inputs))
