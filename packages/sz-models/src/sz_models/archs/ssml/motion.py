@@ -56,8 +56,8 @@ class MotionInference(nn.Module):
 @torch.no_grad()
 def inverse_interval(spike: Tensor) -> Tensor:
     """Spikes ``[B, 41, H, W]`` -> 1 / (frames between those around the centre) ``[B, 1, H, W]``."""
-    # Both distances count from the centre; where no spike is found the reach is exceeded by one
-    # before and met after.
+    # A spike counts by how many frames it is nearer than the farthest place, 12 frames away on
+    # either side; the nearest counts most, and none at all counts 0.
     steps = torch.arange(_REACH, 0, -1, dtype=spike.dtype, device=spike.device).view(1, -1, 1, 1)
     before = (spike[:, _CENTRE - _REACH + 1 : _CENTRE + 1] > 0) * steps.flip(1)
     after = (spike[:, _CENTRE + 1 : _CENTRE + _REACH + 1] > 0) * (steps - 1)
