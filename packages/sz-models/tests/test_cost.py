@@ -42,8 +42,9 @@ def counted(**options: float) -> int:
 
 
 def test_calls_are_counted_warmed_up_and_limited_in_time():
-    assert counted(calls=5, warmup=2) == 1 + 2 + 5
+    assert counted(calls=12, warmup=2) == 1 + 2 + 12
     assert counted(calls=10**6, warmup=0, max_seconds=1e-9) == 2
+    assert counted(calls=10**6, warmup=10**6, max_seconds=1e-9) == 3
 
 
 @pytest.mark.parametrize(
