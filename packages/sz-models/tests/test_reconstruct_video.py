@@ -25,7 +25,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(sys.modules["sz_models.reconstruct_video"], "_BLOCK_PIXELS", 1)
 
 
-@pytest.mark.parametrize("method", ["tfp", "tfi", "gtfp"])
+@pytest.mark.parametrize("method", ["tfp", "tfi", "isi", "gtfp"])
 @pytest.mark.parametrize("options", [{}, {"start": 30, "stop": 77, "step": 3}, {"step": 25}])
 def test_images_are_those_of_reconstruct(small_blocks, method, options):
     stream = random_stream()

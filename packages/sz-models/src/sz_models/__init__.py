@@ -1,7 +1,7 @@
 """Spike-camera streams to images: classical methods, networks, metrics, command line."""
 
 from . import archs, classical, metrics, models
-from .classical import gtfp, tfi, tfp
+from .classical import gtfp, isi, tfi, tfp
 from .config import BaseModelConfig
 from .images import save_image, to_uint8
 from .metrics import METRICS, compute_metric, mse, psnr, ssim
@@ -15,6 +15,7 @@ from .models import (
     TFPModel,
 )
 from .reconstruct import reconstruct
+from .reconstruct_video import reconstruct_video
 from .registry import METHOD, METHODS, build_model_cfg, build_model_name, register
 from .streams import load_vidar_dat
 
@@ -43,12 +44,14 @@ __all__ = [
     "classical",
     "compute_metric",
     "gtfp",
+    "isi",
     "load_vidar_dat",
     "metrics",
     "models",
     "mse",
     "psnr",
     "reconstruct",
+    "reconstruct_video",
     "register",
     "save_image",
     "ssim",

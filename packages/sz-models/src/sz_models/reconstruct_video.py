@@ -62,7 +62,7 @@ def reconstruct_video(
 
     Args:
         spikes: a ``.dat`` file, or a stream ``[T, H, W]`` (tensor, array, ``SpikeStream``).
-        method: ``"isi"``, ``"tfstp"`` or a name in ``METHODS``.
+        method: ``"tfstp"`` or a name in ``METHODS``.
         height: rows of the file.
         width: columns of the file.
         start: first key frame, by default the first whose window lies in the stream.

@@ -38,6 +38,7 @@ class METHOD:
     TFP = "tfp"
     TFI = "tfi"
     GTFP = "gtfp"
+    ISI = "isi"
     SPIKECLIP = "spikeclip"
     SPK2IMGNET = "spk2imgnet"
     SSIR = "ssir"

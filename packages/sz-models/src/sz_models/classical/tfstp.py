@@ -48,7 +48,7 @@ class ShortTermPlasticity:
         >>> for frame in torch.ones(60, 1, 1):
         ...     synapse.update(frame)
         >>> round(synapse.rate().item(), 2)
-        1.2
+        1.03
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from ..archs import base as _base_net
 from ..archs import bsf as _bsf_net
 from ..archs import gtfp as _gtfp_net
+from ..archs import isi as _isi_net
 from ..archs import spikeclip as _spikeclip_net
 from ..archs import spk2imgnet as _spk2imgnet_net
 from ..archs import ssir as _ssir_net
@@ -16,6 +17,7 @@ from ..registry import METHOD, add_built_in
 from .base import BaseModel
 from .bsf import BSF, BSFConfig
 from .gtfp import GTFPConfig, GTFPModel
+from .isi import ISIConfig, ISIModel
 from .spikeclip import SpikeCLIP, SpikeCLIPConfig
 from .spk2imgnet import Spk2ImgNet, Spk2ImgNetConfig
 from .ssir import SSIR, SSIRConfig
@@ -37,6 +39,8 @@ __all__ = [
     "BaseModelConfig",
     "GTFPConfig",
     "GTFPModel",
+    "ISIConfig",
+    "ISIModel",
     "SSIRConfig",
     "SSMLConfig",
     "STIRConfig",
@@ -56,6 +60,7 @@ add_built_in(METHOD.BASE, BaseModel, BaseModelConfig, _base_net.BaseNet)
 add_built_in(METHOD.TFP, TFPModel, TFPConfig, _tfp_net.TFPModel)
 add_built_in(METHOD.TFI, TFIModel, TFIConfig, _tfi_net.TFIModel)
 add_built_in(METHOD.GTFP, GTFPModel, GTFPConfig, _gtfp_net.GTFPModel)
+add_built_in(METHOD.ISI, ISIModel, ISIConfig, _isi_net.ISIModel)
 add_built_in(METHOD.SPIKECLIP, SpikeCLIP, SpikeCLIPConfig, _spikeclip_net.LRN)
 add_built_in(METHOD.SPK2IMGNET, Spk2ImgNet, Spk2ImgNetConfig, _spk2imgnet_net.SpikeNet)
 add_built_in(METHOD.WGSE, WGSE, WGSEConfig, _wgse_net.Dwt1dResnetX_TCN)

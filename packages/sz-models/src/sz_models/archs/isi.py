@@ -1,0 +1,24 @@
+"""Mean inter-spike interval as a module without parameters; see :func:`sz_models.classical.isi`."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ..classical import isi
+
+__all__ = ["ISIModel"]
+
+
+class ISIModel(nn.Module):
+    """Inverse mean inter-spike interval at the central frame: ``[B, T, H, W]`` -> ``[B, 1, H, W]``.
+
+    Args:
+        model_win_length: frames of the window.
+    """
+
+    def __init__(self, model_win_length: int = 41) -> None:
+        super().__init__()
+        self.model_win_length = model_win_length
+
+    def forward(self, spike: Tensor) -> Tensor:
+        return isi(spike, window=self.model_win_length)
