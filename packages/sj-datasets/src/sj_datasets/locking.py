@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -9,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["folder_lock"]
@@ -20,7 +20,7 @@ _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _held: set[tuple[int, int, Path]] = set()  # (process, thread, lock file)
 
 
-@contextmanager
+@contextlib.contextmanager
 def folder_lock(
     folder: str | os.PathLike[str], name: str = ".lock", timeout: float | None = None
 ) -> Iterator[None]:
@@ -105,10 +105,8 @@ if sys.platform == "win32":  # pragma: no cover
 
     def _unlock(descriptor: int) -> None:
         os.lseek(descriptor, 0, os.SEEK_SET)
-        try:
+        with contextlib.suppress(OSError):  # never locked on a file system without locks
             msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-        except OSError:
-            pass  # it was never locked: a file system without locks
 
 else:
     import fcntl
@@ -121,7 +119,5 @@ else:
         return True
 
     def _unlock(descriptor: int) -> None:
-        try:
+        with contextlib.suppress(OSError):  # never locked on a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_UN)
-        except OSError:
-            pass  # it was never locked: a file system without locks

@@ -1,0 +1,150 @@
+"""Unpacking zip, tar, 7z and rar without trusting what they hold.
+
+Everything is unpacked into a hidden folder beside the target, which takes its name at the end, so
+a target that exists is complete.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import tarfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ..errors import FormatError
+from ..locking import folder_lock
+from . import _external, _tar, _zip
+from ._unpacking import Unpacking, move_into
+from .progress import progress_bar
+
+__all__ = ["extract", "extract_all", "is_archive"]
+
+_COMPRESSED_TAR = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_PARTS = re.compile(r"(?i)\.(?:part(?P<part>\d+)\.rar|r(?P<old>\d\d)|7z\.(?P<split>\d{3}))$")
+_MAGIC = {
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+    b"7z\xbc\xaf\x27\x1c": "external",
+    b"Rar!\x1a\x07": "external",
+}
+
+
+def extract(
+    archive: str | os.PathLike[str], folder: str | os.PathLike[str], *, progress: bool = False
+) -> Path:
+    """Unpack one archive into ``folder``; see :func:`extract_all`."""
+    return extract_all([archive], folder, progress=progress)
+
+
+def extract_all(
+    archives: Iterable[str | os.PathLike[str]],
+    folder: str | os.PathLike[str],
+    *,
+    progress: bool = False,
+) -> Path:
+    """Unpack archives (zip, tar, tar.gz, tar.bz2, tar.xz, 7z, rar) into ``folder``.
+
+    7z and rar, also in parts, need one of the tools 7z, 7zz, unrar, unar or bsdtar; of an archive
+    in parts, the first part stands for all and the others are passed over.  The folder appears
+    when everything is unpacked; one that exists already receives the new entries and keeps its
+    others.  Links inside an archive become hard links to the files they name.
+
+    Args:
+        archives: the files.
+        folder: the target, whose parent folder exists.
+        progress: whether to show a bar on standard error.
+
+    Returns:
+        The target as a path.
+
+    Raises:
+        FileNotFoundError: an archive, or the parent of ``folder``, does not exist.
+        FormatError: an archive is damaged, encrypted, no archive, would write outside the
+            folder, or unpacks to far more than it could honestly hold.
+        OSError: the disk is too small or full.
+        RuntimeError: the tool for 7z or rar is missing.
+    """
+    target = Path(folder).absolute()
+    sources = [path for path in map(Path, archives) if _is_first_part(path)]
+    for source in sources:
+        if not source.is_file():
+            raise FileNotFoundError(f"{source}: no such file")
+    with folder_lock(target.parent, f".{target.name}.lock"):
+        for stale in target.parent.glob(_temporary_name(target, "*")):
+            shutil.rmtree(stale)
+        temporary = target.parent / _temporary_name(target, secrets.token_hex(4))
+        temporary.mkdir()
+        try:
+            for source in sources:
+                _unpack(source, temporary, progress=progress)
+            move_into(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def is_archive(path: str | os.PathLike[str]) -> bool:
+    """Whether :func:`extract_all` can unpack the file, judged by its first bytes."""
+    path = Path(path)
+    return path.is_file() and _kind(path) is not None
+
+
+def _is_first_part(path: Path) -> bool:
+    match = _PARTS.search(path.name)
+    if match is None:
+        return True
+    if match["old"] is not None:  # a.rar, a.r00, a.r01, ...
+        return False
+    return int(match["part"] or match["split"]) <= 1
+
+
+def _temporary_name(target: Path, token: str) -> str:
+    name = target.name if token != "*" else re.sub(r"([*?\[])", r"[\1]", target.name)
+    return f".{name}.extracting-{token}"
+
+
+def _kind(path: Path) -> str | None:
+    with open(path, "rb") as file:
+        head = file.read(512)
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    if path.name.lower().endswith(_COMPRESSED_TAR) and not head.lstrip().startswith(b"<"):
+        return "tar"
+    try:
+        return "tar" if tarfile.is_tarfile(path) else None
+    except (EOFError, OSError, ValueError):  # a compressed file that ends too early
+        return None
+
+
+_UNPACK: dict[str, Callable[[Unpacking], None]] = {
+    "zip": _zip.unpack,
+    "tar": _tar.unpack,
+    "external": _external.unpack,
+}
+
+
+def _unpack(source: Path, folder: Path, *, progress: bool) -> None:
+    kind = _kind(source)
+    if kind is None:
+        raise FormatError(
+            source, "no zip, tar, 7z or rar archive; was a web page saved in its place?", 0
+        )
+    size = sum(part.stat().st_size for part in _parts(source))
+    with progress_bar(size, f"unpacking {source.name}", enabled=progress) as bar:
+        job = Unpacking(source, folder, size, bar)
+        _UNPACK[kind](job)
+        job.finish()
+
+
+def _parts(source: Path) -> list[Path]:
+    match = _PARTS.search(source.name)
+    stem = source.name[: match.start()] if match else source.stem
+    suffix = ".rar" if source.suffix.lower() == ".rar" else None
+    if match is None and suffix is None:
+        return [source]
+    others = (path for path in source.parent.iterdir() if path.name.startswith(stem + "."))
+    return [path for path in others if path == source or _PARTS.search(path.name)]
