@@ -43,11 +43,16 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     return path.read_bytes()
 
 
-def header_lines(data: bytes, prefix: bytes) -> tuple[list[str], int]:
+def header_lines(data: bytes, prefix: bytes, last: str | None = None) -> tuple[list[str], int]:
     """Text lines at the start of ``data`` that begin with ``prefix``, and where they end.
 
     A line ends at a line feed and is readable text. Bytes that merely begin like a line, as the
     first event of a file without header may, are therefore no header.
+
+    Args:
+        data: the file from its first byte.
+        prefix: ``b"#"`` or ``b"%"``.
+        last: text of the line that ends the header, in formats that have one.
 
     Returns:
         The lines without prefix and line end, and the offset of the first byte after them.
@@ -61,6 +66,8 @@ def header_lines(data: bytes, prefix: bytes) -> tuple[list[str], int]:
             break
         lines.append(text[len(prefix) :].decode("latin-1").strip())
         offset = end + 1
+        if last is not None and lines[-1] == last:
+            break
     return lines, offset
 
 
@@ -69,20 +76,32 @@ def _readable(text: bytes) -> bool:
 
 
 def records(
-    path: str | os.PathLike[str], data: bytes, offset: int, dtype: DTypeLike
+    path: str | os.PathLike[str],
+    data: bytes,
+    offset: int,
+    dtype: DTypeLike,
+    *,
+    strict: bool = True,
 ) -> NDArray[Any]:
     """All records of ``dtype`` from ``offset`` to the end of ``data``, without a copy, read-only.
+
+    Args:
+        path: the file, for the error.
+        data: its bytes.
+        offset: where the first record starts.
+        dtype: type of a record.
+        strict: refuse an incomplete last record; ``False`` drops it.
 
     Raises:
         FormatError: the last record is incomplete; the offset is where it starts.
     """
     dtype = np.dtype(dtype)
     count, rest = divmod(len(data) - offset, dtype.itemsize)
-    if rest:
+    if rest and strict:
         raise FormatError(
             path,
             f"expected a whole record of {dtype.itemsize} bytes, but the file ends after {rest}; "
-            "it is truncated",
+            "it is truncated (strict=False drops the incomplete record)",
             offset + count * dtype.itemsize,
         )
     return np.frombuffer(data, dtype, count, offset)
