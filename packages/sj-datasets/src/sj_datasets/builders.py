@@ -62,8 +62,6 @@ class NeuromorphicDatasetBuilder(abc.ABC):
     Args:
         cfg: what is asked for.
         raw_root: tree of events.
-        H: rows of the sensor.
-        W: columns of the sensor.
 
     Attributes, which the dataset sets:
         split: folder below the trees that is built, ``""`` for all.
@@ -74,17 +72,9 @@ class NeuromorphicDatasetBuilder(abc.ABC):
 
     reads_events = False
 
-    def __init__(
-        self,
-        cfg: NeuromorphicDatasetConfig,
-        raw_root: Path,
-        H: int | None = None,
-        W: int | None = None,
-    ) -> None:
+    def __init__(self, cfg: NeuromorphicDatasetConfig, raw_root: Path) -> None:
         self.cfg = cfg
         self.raw_root = raw_root
-        self.H = H
-        self.W = W
         self.split = ""
         self.dataset: type[EventReader] = PlainEvents
         self.options = BuildOptions()
@@ -100,8 +90,7 @@ class NeuromorphicDatasetBuilder(abc.ABC):
 
     def manifest(self) -> Manifest:
         """What the manifest of the finished tree says, without its splits."""
-        size = None if self.H is None or self.W is None else (self.H, self.W)
-        return Manifest(self.dataset.dataset_name(), {"kind": type(self).__name__}, size)
+        return Manifest(self.dataset.dataset_name(), {"kind": type(self).__name__})
 
     def is_complete(self) -> bool:
         """Whether the samples of the split are all there."""
@@ -141,7 +130,25 @@ class EventBuilder(NeuromorphicDatasetBuilder):
 
 
 class FrameBuilder(NeuromorphicDatasetBuilder):
-    """Frames ``[T, 2, H, W]`` of every sample, cached, or made at every access."""
+    """Frames ``[T, 2, H, W]`` of every sample, cached, or made at every access.
+
+    Args:
+        cfg: what is asked for.
+        raw_root: tree of events.
+        H: rows of the sensor.
+        W: columns of the sensor.
+    """
+
+    counts_in_names = False
+
+    def __init__(self, cfg: NeuromorphicDatasetConfig, raw_root: Path, H: int, W: int) -> None:
+        super().__init__(cfg, raw_root)
+        self.H = H
+        self.W = W
+
+    def frame_manifest(self, **settings: object) -> Manifest:
+        what = {"kind": "frames", **settings}
+        return Manifest(self.dataset.dataset_name(), what, (self.H, self.W))
 
     def integrator(self) -> Callable[[dict[str, NDArray[Any]]], NDArray[Any]]:
         """Function from events to frames."""
@@ -151,8 +158,6 @@ class FrameBuilder(NeuromorphicDatasetBuilder):
     def folder_name(self) -> str:
         """Name of the tree below the root."""
         raise NotImplementedError
-
-    counts_in_names = False
 
     @property
     def processed_root(self) -> Path:
@@ -195,16 +200,18 @@ class FrameFixedNumberBuilder(FrameBuilder):
         return f"frames_number_{self.cfg.frames_number}_split_by_{self.cfg.split_by}"
 
     def manifest(self) -> Manifest:
-        what = {"frames_number": self.cfg.frames_number, "split_by": self.cfg.split_by}
-        return _frame_manifest(super().manifest(), what)
+        return self.frame_manifest(frames_number=self.cfg.frames_number, split_by=self.cfg.split_by)
 
     def integrator(self) -> Callable[[dict[str, NDArray[Any]]], NDArray[Any]]:
         from .frames import integrate_events_by_fixed_frames_number
 
+        cfg = self.cfg
+        if cfg.frames_number is None or cfg.split_by is None:
+            raise ValueError("frames_number and split_by are not given")
         return functools.partial(
             integrate_events_by_fixed_frames_number,
-            split_by=self.cfg.split_by,
-            frames_num=self.cfg.frames_number,
+            split_by=cfg.split_by,
+            frames_num=cfg.frames_number,
             H=self.H,
             W=self.W,
         )
@@ -220,11 +227,13 @@ class FrameFixedDurationBuilder(FrameBuilder):
         return f"duration_{self.cfg.duration}"
 
     def manifest(self) -> Manifest:
-        return _frame_manifest(super().manifest(), {"duration": self.cfg.duration})
+        return self.frame_manifest(duration=self.cfg.duration)
 
     def integrator(self) -> Callable[[dict[str, NDArray[Any]]], NDArray[Any]]:
         from .frames import integrate_events_by_fixed_duration
 
+        if self.cfg.duration is None:
+            raise ValueError("duration is not given")
         return functools.partial(
             integrate_events_by_fixed_duration, duration=self.cfg.duration, H=self.H, W=self.W
         )
@@ -246,16 +255,12 @@ class FrameCustomIntegrateBuilder(FrameBuilder):
         return function
 
     def manifest(self) -> Manifest:
-        what = {"custom_integrate_function": getattr(self._function, "__name__", self.folder_name)}
-        manifest = _frame_manifest(super().manifest(), what)
+        name = getattr(self._function, "__name__", self.folder_name)
+        manifest = self.frame_manifest(custom_integrate_function=name)
         return replace(manifest, function=function_hash(self._function))
 
     def integrator(self) -> Callable[[dict[str, NDArray[Any]]], NDArray[Any]]:
         return CustomIntegrator(self._function, self.H, self.W)
-
-
-def _frame_manifest(manifest: Manifest, settings: dict[str, Any]) -> Manifest:
-    return Manifest(manifest.dataset, {"kind": "frames", **settings}, manifest.sensor_size)
 
 
 def _name_of(function: Callable[..., Any]) -> str:
@@ -271,8 +276,8 @@ def _name_of(function: Callable[..., Any]) -> str:
 @dataclass(frozen=True)
 class CustomIntegrator:
     function: Callable[..., Any]
-    H: int | None
-    W: int | None
+    H: int
+    W: int
 
     def __call__(self, events: dict[str, NDArray[Any]]) -> NDArray[Any]:
         return np.asarray(self.function(events, self.H, self.W))

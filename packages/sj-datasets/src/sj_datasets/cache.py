@@ -67,7 +67,7 @@ def load_array(path: str | os.PathLike[str]) -> NDArray[Any]:
             return _load_slowly(path)
         dtype, shape, size = known
         array = np.empty(shape, dtype)
-        view = memoryview(array.reshape(-1).view(np.uint8))
+        view = array.reshape(-1).view(np.uint8).data
         done = 0
         while done < size and (more := file.readinto(view[done:])):
             done += more

@@ -121,7 +121,7 @@ def _feed(function: Callable[..., Any], update: Callable[[bytes], object]) -> No
             update(f"{function.__module__}.{function.__qualname__}".encode())
         else:
             _feed_code(code, update)
-    if code is not None:
+    if inspect.isfunction(function):
         update(_value_bytes((function.__defaults__, function.__kwdefaults__)))
         update(_value_bytes([_cell(c) for c in function.__closure__ or ()]))
 

@@ -62,6 +62,11 @@ class SampleTree:
             return True
         return split in there.splits and _count(self.folder / split) >= there.splits[split]
 
+    def _fresh(self) -> Manifest:
+        from . import __version__  # here, for this module is imported while the package is
+
+        return replace(self._wanted, library=__version__)
+
     def begin(self) -> None:
         """Make the tree, marked as unfinished, and clear away what a killed process left.
 
@@ -70,14 +75,14 @@ class SampleTree:
         """
         self.folder.mkdir(exist_ok=True)
         if Manifest.read(self.folder) is None:
-            self._wanted.write(self.folder)
+            self._fresh().write(self.folder)
         for path in _files(self.folder):
             if path.name.startswith(".") and path.name.endswith(_SUFFIXES):
                 os.unlink(path)
 
     def finish(self, split: str, *, whole: bool = False) -> None:
         """Note that all samples of the split are there (``whole``: all of every split)."""
-        there = Manifest.read(self.folder) or self._wanted
+        there = Manifest.read(self.folder) or self._fresh()
         key = _WHOLE if whole else split
         count = _count(self.folder if whole else self.folder / split)
         replace(there, splits={**there.splits, key: count}).write(self.folder)

@@ -59,13 +59,13 @@ def run_parallel(
     if workers is None:
         workers = 1 if len(tasks) < _FEW else min(_cores(), _MOST)
     workers = min(workers, len(tasks))
-    payload = _importable(function) if workers > 1 else None
+    payload = _importable(function) if workers > 1 and _can_start() else None
     with _bar(len(tasks), description, progress) as bar:
         if payload is not None:
             pool = _Pool(payload, tasks, workers, bar.update)
             if pool.run():
                 return pool.results
-            _log.info("%r cannot be imported by other processes; working in this one", function)
+            _log.info("other processes cannot run %r; working in this one", function)
         return [_count(function(task), bar.update) for task in tasks]
 
 
@@ -78,6 +78,11 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _can_start() -> bool:
+    # in a frozen application the executable is the application, not an interpreter
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
 def _bar(total: int, description: str, progress: bool) -> Any:
@@ -169,10 +174,16 @@ class _Pool:
                     self._take(index, pickle.load(out))
         except (EOFError, OSError, pickle.UnpicklingError) as cause:
             code = process.wait()
-            at = "starting" if index is None else f"working on {self._tasks[index]!r:.300}"
-            error = RuntimeError(f"a worker process died (status {code}) while {at}")
-            error.__cause__ = cause
-            self._reports.put(error)
+            if index is None:  # it could not even begin: the tasks are done in this process
+                _log.warning("a worker process could not start (status %s)", code)
+                self._ready = False
+                self._stop.set()
+            else:
+                error = RuntimeError(
+                    f"a worker process died (status {code}) at {self._tasks[index]!r:.300}"
+                )
+                error.__cause__ = cause
+                self._reports.put(error)
         except BaseException as error:  # a task that cannot be pickled
             self._reports.put(error)
         finally:
