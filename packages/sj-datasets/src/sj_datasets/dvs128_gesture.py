@@ -40,7 +40,7 @@ _ARCHIVE = "DvsGesture.tar.gz"
 _LISTS = {"train": "trials_to_train.txt", "test": "trials_to_test.txt"}
 _LIGHTS = ("fluorescent", "fluorescent_led", "lab", "led", "natural")
 _FAKE_USERS = {"train": range(1, 11), "test": range(24, 27)}
-_FAKE_EVENTS = 600
+_FAKE_EVENTS = 1100  # more than the 1000 that numpy prints in full
 _FAKE_BEGIN_US = 80_000_000
 
 

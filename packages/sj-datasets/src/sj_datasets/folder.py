@@ -13,7 +13,7 @@ done by one process at a time.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
@@ -37,7 +37,7 @@ from .locking import folder_lock
 from .manifest import Manifest
 from .obtain import build_aside, extracted_files
 from .registry import DATASETS
-from .tree import Samples, SampleTree, list_samples
+from .tree import SampleTree, list_samples
 
 if TYPE_CHECKING:
     from .download import ResourceSet
@@ -68,6 +68,7 @@ class NeuromorphicDatasetFolder:
 
     Attributes:
         samples: pairs (path, label).
+        targets: label of every sample.
         classes: names of the classes, in the order of their labels.
         class_to_idx: label by name.
         root: folder of the split that is read.
@@ -110,19 +111,10 @@ class NeuromorphicDatasetFolder:
         self.processed_root = builder.processed_root
         self.loader = builder.get_loader()
         self.root = self.processed_root / builder.split
-        self.classes, self.samples = list_samples(self.root, self.get_extensions())
+        self.classes, samples = list_samples(self.root, self.get_extensions())
+        self.samples: Sequence[tuple[Path, int]] = samples
+        self.targets = list(samples.labels)
         self.class_to_idx = {name: label for label, name in enumerate(self.classes)}
-
-    # the samples
-
-    samples: Samples | list[tuple[Path, int]]
-
-    @property
-    def targets(self) -> list[int]:
-        """Label of every sample, from the folder names."""
-        if isinstance(self.samples, Samples):
-            return list(self.samples.labels)
-        return [label for _, label in self.samples]
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -151,8 +143,6 @@ class NeuromorphicDatasetFolder:
         return (
             f"{type(self).__name__}({len(self)} samples, {len(self.classes)} classes, {self.root})"
         )
-
-    # what a subclass says
 
     @classmethod
     def dataset_name(cls) -> str:
@@ -238,8 +228,6 @@ class NeuromorphicDatasetFolder:
     def get_root_when_train_is_none(self, root: Path) -> Path:
         """Folder of the samples below a tree, for datasets split otherwise or not at all."""
         return root
-
-    # preparing
 
     @property
     def raw_root(self) -> Path:

@@ -52,18 +52,19 @@ def extracted_files(
 
 
 def build_aside(target: Path, fill: Callable[[Path], object]) -> None:
-    """Let ``fill`` write into a hidden folder beside ``target``, which then takes its name.
+    """Let ``fill`` write into a folder in a hidden one beside ``target``, then move it there.
 
     A ``target`` that exists must be empty.
     """
-    aside = target.with_name(f".{target.name}.partial")
-    if aside.exists():
-        shutil.rmtree(aside)
-    aside.mkdir()
+    hidden = target.with_name(f".{target.name}.partial")
+    if hidden.exists():
+        shutil.rmtree(hidden)
+    aside = hidden / target.name
+    aside.mkdir(parents=True)
     try:
         fill(aside)
         if target.exists():
             target.rmdir()
         aside.rename(target)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(hidden, ignore_errors=True)

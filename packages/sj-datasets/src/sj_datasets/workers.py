@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 _FEW = 32  # starting processes takes longer than so few jobs
 _MOST = 16
-_START = "from sj_datasets.workers import _serve; _serve()"
+_START = "from sj_datasets.workers import _main; _main()"
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -65,6 +65,7 @@ def run_parallel(
             pool = _Pool(payload, tasks, workers, bar.update)
             if pool.run():
                 return pool.results
+            bar.reset()
             _log.info("other processes cannot run %r; working in this one", function)
         return [_count(function(task), bar.update) for task in tasks]
 
@@ -121,7 +122,11 @@ class _Pool:
 
     def run(self) -> bool:
         """Do all tasks; ``False``: the processes cannot import the function, nothing was done."""
-        processes = [_start() for _ in range(self._workers)]
+        try:
+            processes = [_start() for _ in range(self._workers)]
+        except OSError as error:
+            _log.warning("worker processes cannot be started: %s", error)
+            return False
         threads = [
             threading.Thread(target=self._feed, args=(process,), daemon=True)
             for process in processes
@@ -170,6 +175,7 @@ class _Pool:
                         index = self._waiting.get_nowait()
                     except queue.Empty:
                         break
+                    # a pickle within a pickle: read whole before anything in it is imported
                     _send(into, pickle.dumps(self._tasks[index]))
                     self._take(index, pickle.load(out))
         except (EOFError, OSError, pickle.UnpicklingError) as cause:
@@ -209,29 +215,34 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-def _send(pipe: IO[bytes], message: bytes) -> None:
-    # a pickle within a pickle: the other side always reads the whole message first
+def _send(pipe: IO[bytes], message: object) -> None:
     pickle.dump(message, pipe)
     pipe.flush()
 
 
-def _serve() -> None:
-    """What a worker process does until its input ends."""
+def _main() -> None:  # pragma: no cover  (runs in worker processes)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too and decides
-    into = sys.stdin.buffer
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a function prints is no answer
+    try:
+        _serve(sys.stdin.buffer, out)
+    except BrokenPipeError:  # the parent is gone
+        os._exit(1)
+
+
+def _serve(into: IO[bytes], out: IO[bytes]) -> None:
+    """What a worker process does until its input ends: a function first, then tasks for it."""
     try:
         function = pickle.loads(pickle.load(into))
     except Exception:  # it was importable there and is not here
         function = None
-    _answer(out, function is not None)
+    _send(out, function is not None)
     while True:
         try:
             message = pickle.load(into)
         except EOFError:
             return
-        _answer(out, _attempt(function, message))
+        _send(out, _attempt(function, message))
 
 
 def _attempt(function: Any, message: bytes) -> tuple[bool, Any, str]:
@@ -252,11 +263,3 @@ def _portable(error: Exception) -> Exception:
     except Exception:  # whatever its reduce or init raises
         pass
     return RuntimeError(f"{type(error).__name__}: {error}")
-
-
-def _answer(out: IO[bytes], answer: object) -> None:
-    try:
-        pickle.dump(answer, out)
-        out.flush()
-    except BrokenPipeError:  # the parent is gone
-        os._exit(1)
