@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempts", "DiskFullError", "copy_file", "download_url", "remove_part"]
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 15  # what a broken connection loses at most
 _USER_AGENT = "Mozilla/5.0 (compatible; sj-datasets)"  # some hosts answer 403 to others
 _MAY_PASS = {403, 408, 425, 429, 500, 502, 503, 504}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
