@@ -91,9 +91,13 @@ class CIFAR10DVS(NeuromorphicDatasetFolder):
         if known != self.classes:
             self.classes = known
             self.class_to_idx = {name: label for label, name in enumerate(known)}
-            self.samples = _of_classes(self.class_to_idx, self.samples, self.root)
+            self._take(_of_classes(self.class_to_idx, self.samples, self.root))
         if split is not None:
-            self.samples = _chosen(self.samples, split, self.root)
+            self._take(_chosen(self.samples, split, self.root))
+
+    def _take(self, samples: Samples) -> None:
+        self.samples = samples
+        self.targets = list(samples.labels)
 
     @classmethod
     def named_splits(cls) -> dict[str, str]:
