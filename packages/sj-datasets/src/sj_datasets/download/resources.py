@@ -63,8 +63,9 @@ def resources(dataset: str) -> ResourceSet:
     try:
         return table[dataset]
     except KeyError:
-        near = difflib.get_close_matches(dataset, table, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(table)}"
+        names = {name.lower(): name for name in table}
+        near = difflib.get_close_matches(dataset.lower(), names, n=1, cutoff=0.5)
+        hint = f"did you mean {names[near[0]]!r}?" if near else f"known are {', '.join(table)}"
         raise KeyError(f"no dataset {dataset!r}; {hint}") from None
 
 
