@@ -33,8 +33,12 @@ _CHUNK = 1 << 16  # words decoded together: their columns stay in the processor'
 _LATEST = 2**40
 
 
-def read_evt2(path: str | os.PathLike[str]) -> Events:
+def read_evt2(path: str | os.PathLike[str], *, strict: bool = True) -> Events:
     """Events of an EVT 2.0 file, in file order; the sensor size comes from the header.
+
+    Args:
+        path: the recording.
+        strict: refuse a file that ends inside a word; ``False`` drops the incomplete one.
 
     Raises:
         FileNotFoundError: no such file.
@@ -45,7 +49,7 @@ def read_evt2(path: str | os.PathLike[str]) -> Events:
     fields, start = header_fields(path, data)
     check_version(path, fields, "2.0")
     size = sensor_size(path, fields)
-    words = records(path, data, start, "<u4")
+    words = records(path, data, start, "<u4", strict=strict)
     high, parts = -1, [np.empty(0, EVENT_DTYPE)]
     for first in range(0, len(words), _CHUNK):
         events, at, high = _decode(words[first : first + _CHUNK], high)

@@ -61,8 +61,12 @@ class _State:
         return self.high >= 0 and self.y >= 0 and self.base >= 0
 
 
-def read_evt3(path: str | os.PathLike[str]) -> Events:
+def read_evt3(path: str | os.PathLike[str], *, strict: bool = True) -> Events:
     """Events of an EVT 3.0 file, in file order; the sensor size comes from the header.
+
+    Args:
+        path: the recording.
+        strict: refuse a file that ends inside a word; ``False`` drops the incomplete one.
 
     Raises:
         FileNotFoundError: no such file.
@@ -73,7 +77,7 @@ def read_evt3(path: str | os.PathLike[str]) -> Events:
     fields, start = header_fields(path, data)
     check_version(path, fields, "3.0")
     size = sensor_size(path, fields)
-    words = records(path, data, start, "<u2")
+    words = records(path, data, start, "<u2", strict=strict)
     state, parts = _State(), [np.empty(0, EVENT_DTYPE)]
     for first in range(0, len(words), _CHUNK):
         events, at = _decode(path, words[first : first + _CHUNK], state, start + 2 * first)

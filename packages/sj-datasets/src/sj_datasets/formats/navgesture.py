@@ -29,6 +29,7 @@ def read_navgesture(
     upright: bool = True,
     from_zero: bool = True,
     drop_backward: bool = True,
+    strict: bool = True,
 ) -> Events:
     """Events of a NavGesture recording.
 
@@ -37,6 +38,7 @@ def read_navgesture(
         upright: turn rows so that row 0 is at the top; ``False`` keeps y as stored.
         from_zero: shift t so that the first event has t = 0.
         drop_backward: leave out events earlier than one before them.
+        strict: refuse a file that ends inside a word; ``False`` drops the incomplete one.
 
     Raises:
         FileNotFoundError: no such file.
@@ -49,7 +51,7 @@ def read_navgesture(
         _, start = header_fields(path, data, required=True)
         check_type(path, data, start)
         start += 2
-    words = records(path, data, start, "<u8")
+    words = records(path, data, start, "<u8", strict=strict)
     t = (words & 0xFFFFFFFF).astype(np.int64)
     x, y = words >> 32 & 0x1FF, words >> 41 & 0xFF
     check_inside(path, x, y, (_HEIGHT, _WIDTH), lambda index: start + 8 * index)

@@ -30,8 +30,12 @@ _OTHER_TYPES = {
 }
 
 
-def read_prophesee_dat(path: str | os.PathLike[str]) -> Events:
+def read_prophesee_dat(path: str | os.PathLike[str], *, strict: bool = True) -> Events:
     """Events of a DAT file, in file order; the sensor size comes from the header if it is there.
+
+    Args:
+        path: the recording.
+        strict: refuse a file that ends inside a record; ``False`` drops the incomplete one.
 
     Raises:
         FileNotFoundError: no such file.
@@ -44,7 +48,7 @@ def read_prophesee_dat(path: str | os.PathLike[str]) -> Events:
     if start:
         check_type(path, data, start)
         start += 2
-    table = records(path, data, start, _RECORD)
+    table = records(path, data, start, _RECORD, strict=strict)
     word = table["word"]
     p = word >> 28
     if len(p) and p.max() > 1:
