@@ -18,7 +18,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from .atomic import atomic_path
 from .errors import FormatError
-from .events import EVENT_DTYPE, Events
+from .events import Events
+from .formats._npy import ArrayHeader, array_header, array_of, read_npz_arrays
 
 __all__ = [
     "FrameLoader",
@@ -33,6 +34,7 @@ __all__ = [
 
 _FIELDS = ("t", "x", "y", "p")
 _HEADER = 128  # length of nearly every .npy header
+_USUAL = b"\x01\x00" + (_HEADER - 10).to_bytes(2, "little")
 
 
 def save_array(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
@@ -55,77 +57,40 @@ def save_array(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
 
 
 def load_array(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """Read a .npy file into an array of its own.
+    """Read a .npy file of numbers into an array of its own.
 
     Raises:
         FormatError: the file is no .npy array, holds objects, or is cut short.
     """
     with open(path, "rb", buffering=0) as file:
         head = file.read(_HEADER)
-        known = _parse(head)
-        if known is None:
-            return _load_slowly(path)
-        dtype, shape, size = known
-        array = np.empty(shape, dtype)
+        header = _plain_header(head)
+        if header is None or os.fstat(file.fileno()).st_size != header.end:
+            return _parse_all(path, head + file.readall())
+        array = np.empty(header.shape, header.dtype)
         view = array.reshape(-1).view(np.uint8).data
         done = 0
-        while done < size and (more := file.readinto(view[done:])):
+        while done < len(view) and (more := file.readinto(view[done:])):
             done += more
-    if done != size:
-        raise FormatError(
-            path, f"{size} bytes of data expected, the file ends early", _HEADER + done
-        )
+    if done != len(view):
+        raise FormatError(path, f"{len(view)} bytes expected, {done} could be read", _HEADER)
     return array
 
 
 @functools.lru_cache(maxsize=256)
-def _parse(head: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int] | None:
-    """Type, shape and bytes of an array behind a header of the usual length, else ``None``."""
-    if len(head) < _HEADER or head[:8] != b"\x93NUMPY\x01\x00":
-        return None
-    if int.from_bytes(head[8:10], "little") != _HEADER - 10:
+def _plain_header(head: bytes) -> ArrayHeader | None:
+    """What ``head`` says, if it is a whole header of the usual length, else ``None``."""
+    if len(head) != _HEADER or head[6:10] != _USUAL:
         return None
     try:
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(head[8:]))
-    except ValueError:
+        header = array_header("", head)
+    except FormatError:
         return None
-    size = dtype.itemsize
-    for length in shape:
-        size *= length
-    # a damaged header must not ask for more memory than any sample needs
-    if fortran or dtype.hasobject or not 0 < size < 1 << 31:
-        return None
-    return dtype, shape, size
+    return None if header.fortran_order or header.dtype.hasobject or not header.count else header
 
 
-def _load_slowly(path: str | os.PathLike[str]) -> NDArray[Any]:
-    try:
-        # mapped first: numpy then compares the header with the size of the file
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(mapped, np.ndarray):
-            return np.array(mapped)
-    except (ValueError, EOFError, TypeError, OverflowError, SyntaxError) as error:
-        raise FormatError(path, f"not a readable .npy array: {error}") from error
-    mapped.close()
-    raise FormatError(path, "a single .npy array expected, this is an archive")
-
-
-def load_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
-    """Every array of a .npz file by its key.
-
-    Raises:
-        FormatError: the file is no archive of arrays, or is damaged.
-    """
-    import zipfile
-    import zlib
-
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if isinstance(archive, np.ndarray):
-                raise ValueError("this is a single array")
-            return {key: archive[key] for key in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
-        raise FormatError(path, f"not a readable .npz archive: {error}") from error
+def _parse_all(path: str | os.PathLike[str], data: bytes) -> NDArray[Any]:
+    return array_of(path, array_header(path, data), data).copy()
 
 
 def smallest_dtype(frames: NDArray[Any]) -> np.dtype[Any]:
@@ -171,10 +136,7 @@ def load_frames(path: str | os.PathLike[str], dtype: DTypeLike = np.float32) -> 
         ValueError: ``dtype`` is an integer type too small for the frames.
     """
     if os.fspath(path).endswith(".npz"):
-        arrays = load_npz(path)
-        if "frames" not in arrays:
-            raise FormatError(path, f"no array 'frames', only {', '.join(arrays) or 'nothing'}")
-        frames = arrays["frames"]
+        frames = read_npz_arrays(path, ("frames",))["frames"]
     else:
         frames = load_array(path)
     return as_type(frames, np.dtype(dtype), path)
@@ -191,7 +153,8 @@ def as_type(
                 f"{os.fspath(source)}: frames reach from {frames.min()} to {frames.max()}, which "
                 f"dtype {dtype} cannot hold; ask for a larger type"
             )
-    return frames.astype(dtype, copy=False)
+    owned = frames.dtype == dtype and frames.flags.writeable and frames.flags.owndata
+    return frames if owned else frames.astype(dtype)
 
 
 @dataclass(frozen=True)
@@ -219,18 +182,9 @@ def load_events(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         FormatError: the file is damaged or lacks a column.
     """
     if os.fspath(path).endswith(".npz"):
-        arrays = load_npz(path)
-        _check_columns(path, tuple(arrays))
-        return {key: arrays[key] for key in _FIELDS}
+        return {key: column.copy() for key, column in read_npz_arrays(path, _FIELDS).items()}
     array = load_array(path)
-    if array.dtype != EVENT_DTYPE:
-        _check_columns(path, array.dtype.names or ())
-    return {key: np.ascontiguousarray(array[key]) for key in _FIELDS}
-
-
-def _check_columns(path: str | os.PathLike[str], names: tuple[str, ...]) -> None:
-    missing = [key for key in _FIELDS if key not in names]
+    missing = [key for key in _FIELDS if key not in (array.dtype.names or ())]
     if missing:
-        raise FormatError(
-            path, f"events need t, x, y, p; {', '.join(missing)} missing, got {list(names)}"
-        )
+        raise FormatError(path, f"no column {', '.join(missing)}; there is {array.dtype}", 0)
+    return {key: np.ascontiguousarray(array[key]) for key in _FIELDS}
