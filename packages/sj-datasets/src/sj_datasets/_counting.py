@@ -19,7 +19,8 @@ from numpy.typing import DTypeLike, NDArray
 __all__ = ["Axis", "cell_numbers", "count_runs", "frame_axes", "polarity"]
 
 _TOGETHER = 1 << 16  # events, or cells, that are worked on at once: they fit the processor's cache
-_TOO_MUCH = 1 << 40  # bytes; more is a mistake in the times or in their unit
+_TOO_MUCH = 1 << 38  # bytes; more is a mistake in the times or in their unit
+_INDEX = 64  # bytes to keep the limits of a frame
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def count_runs(
     Raises:
         TypeError: dtype holds no numbers.
         ValueError: an event lies outside the grid, dtype cannot hold a count, or the counts
-            would fill more than a TiB.
+            would fill more than 256 GiB.
     """
     sizes = [axis.size for axis in axes]
     cells = math.prod(sizes)
@@ -104,6 +105,8 @@ def count_runs(
     refuse_too_many(len(starts), cells, np.dtype(dtype))
     counts = np.zeros((len(starts), cells), dtype)
     for first, last in _groups(starts, stops, cells):
+        if stops[last - 1] == starts[first]:
+            continue  # memory that nobody writes to is not even taken
         found = _count_group(axes, starts[first:last], stops[first:last], cells)
         if stops[last - 1] - starts[first] > most and found.max() > most:
             raise ValueError(
@@ -116,9 +119,9 @@ def count_runs(
 
 def refuse_too_many(frames: int, cells: int, dtype: np.dtype[Any]) -> None:
     """Raise a ValueError for frames that no memory holds, before anything is allocated."""
-    if frames * cells * dtype.itemsize > _TOO_MUCH:
+    if frames * max(_INDEX, cells * dtype.itemsize) > _TOO_MUCH:
         raise ValueError(
-            f"{frames} frames of {cells} cells would fill more than a TiB: "
+            f"{frames} frames of {cells} cells would fill more than 256 GiB: "
             "is a time wrong, or in another unit?"
         )
 

@@ -52,7 +52,8 @@ def load_npz_frames(file_name: PathLike) -> NDArray[np.float32]:
         FormatError: it is no ``.npz``, or holds no array of numbers called ``frames``.
     """
     try:
-        with np.load(file_name, allow_pickle=False) as arrays:
+        # numpy leaves a file that it cannot read open, unless it is ours
+        with open(file_name, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return arrays["frames"].astype(np.float32)
     except FileNotFoundError:
         raise

@@ -104,12 +104,17 @@ def cal_fixed_duration_segment_index(t: ArrayLike, duration: int) -> Segments:
         TypeError: t holds no whole numbers.
         ValueError: duration is below 1, or time goes back.
     """
-    D, times = positive("duration", duration), sorted_times(t)
+    return _duration_segments(sorted_times(t), positive("duration", duration))
+
+
+def _duration_segments(
+    times: NDArray[np.int64], D: int, cells: int = 1, dtype: DTypeLike = np.int64
+) -> Segments:
     if not len(times):
         return _up_to_the_next(np.zeros(0, np.int64), 0)
     span = time_span(times)
     T = max(1, -(-span // D))
-    refuse_too_many(T, 1, np.dtype(np.int64))
+    refuse_too_many(T, cells, np.dtype(dtype))
     return _up_to_the_next(first_at(times, np.arange(T) * min(D, span + 1)), len(times))
 
 
@@ -138,6 +143,7 @@ def integrate_events_by_fixed_frames_number(
     """
     columns = event_columns(events)
     axes = frame_axes(*columns[1:], positive("H", H), positive("W", W))
+    refuse_too_many(positive("frames_num", frames_num), 2 * H * W, np.dtype(dtype))
     j_l, j_r = cal_fixed_frames_number_segment_index(columns.t, split_by, frames_num)
     return count_runs(axes, j_l, j_r, dtype)
 
@@ -157,12 +163,12 @@ def integrate_events_by_fixed_duration(
     Raises:
         TypeError: a column holds no whole numbers.
         ValueError: time goes back, an event lies outside the frame, dtype is too small, or
-            the frames would fill more than a TiB.
+            the frames would fill more than 256 GiB.
     """
     columns = event_columns(events)
     axes = frame_axes(*columns[1:], positive("H", H), positive("W", W))
-    j_l, j_r = cal_fixed_duration_segment_index(columns.t, duration)
-    return count_runs(axes, j_l, j_r, dtype)
+    times, D = sorted_times(columns.t), positive("duration", duration)
+    return count_runs(axes, *_duration_segments(times, D, 2 * H * W, dtype), dtype)
 
 
 def integrate_spikes_by_fixed_frames_number(

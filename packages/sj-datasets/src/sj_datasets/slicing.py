@@ -13,6 +13,7 @@ outside the sensor is an error, and the caller's events are not changed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -145,7 +146,7 @@ class ToFrame:
 
     def _number(self, rest: float, stride: float) -> int:
         rounded = np.ceil(rest / stride) if self.include_incomplete else np.floor(rest / stride)
-        refuse_too_many(int(rounded), 1, np.dtype(np.int64))
+        refuse_too_many(int(rounded), math.prod(self.sensor_size), np.dtype(np.int32))
         return max(1, int(rounded) + 1)
 
 

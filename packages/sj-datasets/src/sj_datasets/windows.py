@@ -69,13 +69,13 @@ def window_index(
     times: NDArray[np.int64], window: int, overlap: int = 0, include_incomplete: bool = False
 ) -> Segments:
     """First event of each window of :func:`slice_by_time`, and the first one after it."""
-    stride = _stride("window", window, overlap)
+    number = _time_windows(times, window, overlap, include_incomplete)
+    refuse_too_many(number, 1, np.dtype(np.int64))
     if not len(times):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     length = time_span(times) + 1
-    number = _windows(length, window, stride, include_incomplete)
-    refuse_too_many(number, 1, np.dtype(np.int64))
-    starts = np.arange(number) * min(stride, length)  # the smaller ones, lest they overflow
+    stride = min(window - overlap, length)  # the smaller ones, lest they overflow
+    starts = np.arange(number) * stride
     stops = np.minimum(starts, length - min(window, length)) + min(window, length)
     return first_at(times, starts), first_at(times, stops)
 
@@ -108,8 +108,18 @@ def integrate_events_by_windows(
     """
     columns = event_columns(events)
     axes = frame_axes(*columns[1:], positive("H", H), positive("W", W))
-    starts, stops = window_index(sorted_times(columns.t), window, overlap, include_incomplete)
-    return count_runs(axes, starts, stops, dtype)
+    times = sorted_times(columns.t)
+    refuse_too_many(
+        _time_windows(times, window, overlap, include_incomplete), 2 * H * W, np.dtype(dtype)
+    )
+    return count_runs(axes, *window_index(times, window, overlap, include_incomplete), dtype)
+
+
+def _time_windows(
+    times: NDArray[np.int64], window: int, overlap: int, include_incomplete: bool
+) -> int:
+    length = time_span(times) + 1 if len(times) else 0
+    return _windows(length, window, _stride("window", window, overlap), include_incomplete)
 
 
 def _stride(name: str, length: int, overlap: int) -> int:
