@@ -40,8 +40,9 @@ def open_fake(fake_tree: Callable[[str], Path]) -> Callable[..., Any]:
 
 
 def _opened(name: str, root: Path, **arguments: Any) -> Any:
+    # few small samples are made sooner here than worker processes start
     from sj_datasets.registry import dataset_class
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "(?s).*synthetic")
-        return dataset_class(name)(root, progress=False, **arguments)
+        return dataset_class(name)(root, progress=False, workers=0, **arguments)

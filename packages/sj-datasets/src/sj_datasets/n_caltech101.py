@@ -98,6 +98,3 @@ class NCaltech101(NeuromorphicDatasetFolder):
                     )
                     file = folder / "Caltech101" / name / f"image_{number:04d}.bin"
                     write_atis(file, events)
-        for name in ("Caltech101_annotations.zip",):
-            with zipped(download_root / name):
-                pass
