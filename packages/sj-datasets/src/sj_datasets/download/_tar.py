@@ -11,11 +11,20 @@ from ._unpacking import DAMAGED, Unpacking
 __all__ = ["unpack"]
 
 
+class _Member(tarfile.TarInfo):
+    """A header whose sizes cannot send the reader backwards, which never ends."""
+
+    def _block(self, count: int) -> int:
+        if count < 0:
+            raise tarfile.ReadError("a negative size")
+        return super()._block(count)  # type: ignore[misc]
+
+
 def unpack(job: Unpacking) -> None:
     """Unpack a tar archive in one pass; owners, times and permissions are not restored."""
     with open(job.source, "rb") as raw:
         try:
-            archive = tarfile.open(fileobj=raw, mode="r:*")  # noqa: SIM115
+            archive = tarfile.open(fileobj=raw, mode="r:*", tarinfo=_Member)  # noqa: SIM115
         except DAMAGED as error:
             raise job.damaged("the tar archive", error) from error
         with archive:

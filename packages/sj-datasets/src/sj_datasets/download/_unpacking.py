@@ -118,7 +118,7 @@ class Unpacking:
             while chunk := self._read(name, stream):
                 self._written += len(chunk)
                 self.check_total(self._written)
-                output.write(chunk)
+                self._put(output, chunk)
 
     def link(self, name: str, to: str) -> None:
         """Remember the link ``name``; ``to`` counts from the root of the archive."""
@@ -177,6 +177,14 @@ class Unpacking:
             return stream.read(_CHUNK)
         except DAMAGED as error:
             raise self.damaged(name, error) from error
+
+    def _put(self, output: IO[bytes], chunk: bytes) -> None:
+        try:
+            output.write(chunk)
+            output.flush()
+        except OSError as error:
+            message = f"unpacking {self.source} stopped after {self._written} bytes"
+            raise OSError(error.errno, f"{message}: {error.strerror}", output.name) from error
 
     def _unusable(self, name: str, error: OSError) -> OSError | FormatError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
