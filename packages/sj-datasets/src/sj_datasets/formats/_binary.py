@@ -28,8 +28,8 @@ __all__ = [
 _LONGEST_LINE = 1 << 16
 
 
-def read_file(path: str | os.PathLike[str]) -> bytes:
-    """The whole file.
+def read_file(path: str | os.PathLike[str], most: int = -1) -> bytes:
+    """The whole file, or its first ``most`` bytes.
 
     Raises:
         FileNotFoundError: no such file.
@@ -40,7 +40,8 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise IsADirectoryError(f"{path} is a folder; give one recording")
     if not path.exists():
         raise FileNotFoundError(f"no recording {path}")
-    return path.read_bytes()
+    with open(path, "rb") as file:
+        return file.read(most)
 
 
 def header_lines(data: bytes, prefix: bytes, last: str | None = None) -> tuple[list[str], int]:

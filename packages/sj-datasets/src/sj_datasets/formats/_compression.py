@@ -50,16 +50,15 @@ def decompress(frame: bytes, method: str, most: int) -> bytes:
 
 def _zstd_content(decompressor: Any, frame: bytes, most: int) -> bytes:
     parts: list[bytes] = []
-    size = 0
+    size = start = 0
     try:
-        for start in range(0, len(frame), _PIECE):
-            if decompressor.eof or size > most:
-                break
+        while start < len(frame) and not decompressor.eof and size <= most:
             parts.append(decompressor.decompress(frame[start : start + _PIECE]))
             size += len(parts[-1])
+            start += _PIECE
     except _zstandard().ZstdError as error:
         raise MalformedFrame(f"Zstandard: {error}") from None
-    if decompressor.eof and start + _PIECE < len(frame):
+    if decompressor.eof and start < len(frame):
         raise MalformedFrame("bytes follow it")
     return b"".join(parts)
 
