@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sj_datasets import FormatError
 from sj_datasets.bullying10k import BULLYING10K_CATEGORY_LABEL, Bullying10kClassification
+from sj_datasets.errors import FormatError
 
 
 def outputs(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from collections import Counter
 from collections.abc import Iterator
@@ -28,6 +29,10 @@ FRAMES: dict[str, dict[str, Any]] = {
 UNIT = {"ESImageNet": 3}  # of a duration: steps there, microseconds elsewhere
 
 MANY = {"DVS128Gesture", "DVSLip", "NCaltech101"}  # cached for one kind of frames only, for time
+DOCUMENTED = [
+    "data_type", "frames_number", "split_by", "duration", "custom_integrate_function",
+    "custom_integrated_frames_dir_name", "transform", "target_transform",
+]  # fmt: skip
 
 each_dataset = pytest.mark.parametrize("name", NAMES)
 
@@ -60,9 +65,18 @@ def hidden(*folders: Path) -> Iterator[None]:
             folder.with_name(f"{folder.name}.hidden").rename(folder)
 
 
-def test_these_are_all_event_folders():
-    found = {n for n in DATASETS if issubclass(dataset_class(n), NeuromorphicDatasetFolder)}
-    assert found - OTHERS == set(NAMES)
+@each_dataset
+def test_every_dataset_of_the_registry_is_a_folder_or_listed(name):
+    assert issubclass(dataset_class(name), NeuromorphicDatasetFolder)
+    assert set(DATASETS) > OTHERS
+
+
+@each_dataset
+def test_arguments_come_in_the_documented_order(name):
+    _, root, *others = inspect.signature(dataset_class(name).__init__).parameters
+    assert root == "root"
+    chosen = set().union(*dataset_class(name).split_arguments())
+    assert [argument for argument in others if argument not in chosen][:8] == DOCUMENTED
 
 
 @each_dataset

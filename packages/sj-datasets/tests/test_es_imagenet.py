@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sj_datasets import FormatError
+from sj_datasets.errors import FormatError
 from sj_datasets.es_imagenet import ESImageNet
 
 

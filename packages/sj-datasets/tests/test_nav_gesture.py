@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sj_datasets import FormatError
+from sj_datasets.errors import FormatError
 from sj_datasets.nav_gesture import NAVGestureSit, NAVGestureWalk
 
 
