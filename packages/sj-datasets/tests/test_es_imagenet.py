@@ -30,7 +30,7 @@ def test_published_files_are_read_sorted_by_time(open_fake):
     with np.load(dataset.samples[0][0]) as raw:
         count = len(raw["pos"]) + len(raw["neg"])
     assert len(events["t"]) == count and (np.diff(events["t"]) >= 0).all()
-    assert set(np.unique(events["p"])) <= {0, 1}
+    assert set(np.unique(events["p"])) <= {0, 1} and (events["t"][0], events["t"][-1]) == (1, 8)
 
 
 def test_list_gives_the_test_files_their_class(tmp_path):

@@ -34,9 +34,9 @@ _DTYPE = np.dtype([("t", "<i4"), ("x", "i1"), ("y", "i1"), ("p", "i1")])
 class DVSLip(NeuromorphicDatasetFolder):
     """Mouths that say one word each, cut out of the picture.
 
-    128 x 128 pixels (H x W), 100 words, the folders ``train`` and ``test`` of the archive; other
-    persons speak in the test. The published files are used as they are: ``events_np`` links to
-    ``extract``. They are handed out by hand only, for research.
+    128 x 128 pixels (H x W), 100 words, split by the folders ``train`` and ``test`` of the archive.
+    The published files are used as they are: ``events_np`` links to ``extract``, which has to stay.
+    They are handed out by hand only.
 
     Tan, Wang, Han, Cao, Wu, Zha: Multi-grained spatio-temporal features perceived network for
     event-based lip-reading, CVPR 2022.

@@ -28,9 +28,9 @@ class ESImageNet(NeuromorphicDatasetFolder):
     Frames of 256 x 256 pixels (H x W); the events of a picture fill less. Times are 1 to 8, one per
     step, so ``duration`` counts steps. 1000 classes, the folders ``class0`` to ``class999``; labels
     follow the names as text: ``class10`` comes before ``class2``. Test files get their class from
-    ``vallabel.txt``. The published files are used as they are: ``events_np`` links to ``extract``.
-    Downloads by itself: 25 rar parts, which need an external tool to extract. The synthetic copy is
-    a zip file with four classes only, since nothing free writes rar.
+    ``vallabel.txt``. The published files are used as they are: ``events_np`` links to ``extract``,
+    which has to stay. Downloads by itself: 25 rar parts, which need an external tool to extract. The
+    synthetic copy is a zip file, since nothing free writes rar, and holds four classes only.
 
     Lin, Ding, Qiang, Deng, Li: ES-ImageNet, a million event-stream classification dataset for
     spiking neural networks, Frontiers in Neuroscience 15:726582, 2021.
@@ -105,6 +105,7 @@ class ESImageNet(NeuromorphicDatasetFolder):
                     events = synthetic_events(
                         label, n_events=300, sensor_size=(224, 224), duration=8, rng=rng
                     )
+                    events.array["t"] += 1
                     write_es_imagenet(file, events)
             (folder / "vallabel.txt").write_text("".join(rows), encoding="ascii")
 

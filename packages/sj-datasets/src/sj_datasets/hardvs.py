@@ -21,11 +21,11 @@ _FAKE_CLASSES = 4
 
 
 class HARDVS(NeuromorphicDatasetFolder):
-    """People who do one of 300 things for about five seconds.
+    """People who do one of 300 things.
 
     260 x 346 pixels (H x W), 300 classes ``action_001`` to ``action_300``, three splits named by
     the published lists. The compact files (``MINI_HARDVS_files.zip``) are used as they are:
-    ``events_np`` links to ``extract``. They are handed out by hand only, for research. The
+    ``events_np`` links to ``extract``, which has to stay. They are handed out by hand only. The
     synthetic copy holds four classes only.
 
     Wang, Wu, Jiang, Bao, Zhu, Li, Wang, Tian: HARDVS: Revisiting human activity recognition with
