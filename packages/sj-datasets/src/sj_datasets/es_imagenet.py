@@ -29,7 +29,7 @@ class ESImageNet(NeuromorphicDatasetFolder):
     step, so ``duration`` counts steps. 1000 classes, the folders ``class0`` to ``class999``; labels
     follow the names as text: ``class10`` comes before ``class2``. Test files get their class from
     ``vallabel.txt``. The published files are used as they are: ``events_np`` links to ``extract``,
-    which has to stay. Downloads by itself: 25 rar parts, which need an external tool to extract. The
+    which has to stay. Downloads by itself: 25 rar parts, which an external tool extracts. The
     synthetic copy is a zip file, since nothing free writes rar, and holds four classes only.
 
     Lin, Ding, Qiang, Deng, Li: ES-ImageNet, a million event-stream classification dataset for
