@@ -72,7 +72,8 @@ def _run(job: Unpacking, program: str, arguments: tuple[str, ...], folder: Path)
             return None
         output.seek(0)
         lines = output.read()[-2000:].decode(errors="replace").strip().splitlines()
-    return lines[-1].strip() if lines else f"exit status {process.returncode}"
+    telling = [line for line in lines if "error" in line.lower()] or lines[-1:]
+    return telling[0].strip() if telling else f"exit status {process.returncode}"
 
 
 def _wait(job: Unpacking, process: subprocess.Popen[bytes]) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import FormatError
 from ..locking import folder_lock
 from . import _external, _tar, _zip
-from ._unpacking import Unpacking, move_into
+from ._unpacking import DAMAGED, Unpacking, move_into
 from .progress import progress_bar
 
 __all__ = ["extract", "extract_all", "is_archive"]
@@ -64,14 +64,12 @@ def extract_all(
         FileNotFoundError: an archive, or the parent of ``folder``, does not exist.
         FormatError: an archive is damaged, encrypted, no archive, would write outside the
             folder, or unpacks to far more than it could honestly hold.
+        ValueError: a later part of an archive is given without its first part.
         OSError: the disk is too small or full.
         RuntimeError: the tool for 7z or rar is missing.
     """
     target = Path(folder).absolute()
-    sources = [path for path in map(Path, archives) if _is_first_part(path)]
-    for source in sources:
-        if not source.is_file():
-            raise FileNotFoundError(f"{source}: no such file")
+    sources = _first_parts([Path(archive) for archive in archives])
     with folder_lock(target.parent, f".{target.name}.lock"):
         for stale in target.parent.glob(_temporary_name(target, "*")):
             shutil.rmtree(stale)
@@ -92,6 +90,18 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
     return path.is_file() and _kind(path) is not None
 
 
+def _first_parts(archives: list[Path]) -> list[Path]:
+    for path in archives:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file")
+    first = [path for path in archives if _is_first_part(path)]
+    begun = {path.with_name(_stem(path)) for path in first}
+    for path in archives:
+        if path.with_name(_stem(path)) not in begun:
+            raise ValueError(f"{path} is a later part of an archive; give its first part, too")
+    return first
+
+
 def _is_first_part(path: Path) -> bool:
     match = _PARTS.search(path.name)
     if match is None:
@@ -99,6 +109,19 @@ def _is_first_part(path: Path) -> bool:
     if match["old"] is not None:  # a.rar, a.r00, a.r01, ...
         return False
     return int(match["part"] or match["split"]) <= 1
+
+
+def _stem(path: Path) -> str:
+    """Name without what tells the parts of an archive apart."""
+    match = _PARTS.search(path.name)
+    return path.name[: match.start()] if match else path.name.removesuffix(".rar")
+
+
+def _parts(source: Path) -> list[Path]:
+    stem = _stem(source)
+    if stem == source.name:
+        return [source]
+    return [path for path in source.parent.iterdir() if _stem(path) == stem]
 
 
 def _temporary_name(target: Path, token: str) -> str:
@@ -116,7 +139,7 @@ def _kind(path: Path) -> str | None:
         return "tar"
     try:
         return "tar" if tarfile.is_tarfile(path) else None
-    except (EOFError, OSError, ValueError):  # a compressed file that ends too early
+    except DAMAGED:  # a compressed file that ends too early
         return None
 
 
@@ -138,13 +161,3 @@ def _unpack(source: Path, folder: Path, *, progress: bool) -> None:
         job = Unpacking(source, folder, size, bar)
         _UNPACK[kind](job)
         job.finish()
-
-
-def _parts(source: Path) -> list[Path]:
-    match = _PARTS.search(source.name)
-    stem = source.name[: match.start()] if match else source.stem
-    suffix = ".rar" if source.suffix.lower() == ".rar" else None
-    if match is None and suffix is None:
-        return [source]
-    others = (path for path in source.parent.iterdir() if path.name.startswith(stem + "."))
-    return [path for path in others if path == source or _PARTS.search(path.name)]
