@@ -43,6 +43,7 @@ def test_stream_and_image_share_crop_and_mode():
 def test_a_crop_may_be_as_large_as_the_frame():
     augmentor = Augmentor(WIDE.shape[1:], rng=0)
     assert augmentor(WIDE, WIDE[:1])[0].shape == WIDE.shape
+    assert Augmentor()(WIDE, WIDE[:1])[1].shape == (1, 2, 4)
 
 
 def test_seeds_decide():

@@ -82,6 +82,13 @@ def test_lost_data_are_named(tmp_path, recording):
         read_pcie(path)
 
 
+def test_a_file_that_shrinks_while_it_is_read_is_reported(tmp_path, recording, monkeypatch):
+    path = write(tmp_path / "a.dat", recording)
+    monkeypatch.setattr("sj_datasets.spike_camera.pcie._find_frames", lambda path: (0, T + 1))
+    with pytest.raises(FormatError, match="byte 384000: the file became shorter"):
+        read_pcie(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"x" * 1000, bytes(2 * FRAME)])
 def test_files_without_a_frame_are_refused(tmp_path, content):
     path = write(tmp_path / "a.dat", content)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from sj_datasets import SpikeStream, save_vidar_dat
+from sj_datasets.errors import FormatError
+from sj_datasets.fake import SyntheticDataWarning
 from sj_datasets.spike_camera import (
     DATASETS,
     REDS_BASE,
@@ -292,7 +294,7 @@ def test_every_dataset_can_be_synthetic(tmp_path, name):
         cfg.height, cfg.width = 16, 24
     dataset.write_fake((2, 1), n_frames=6 if name == "uhsr" else 100)
     for split in ("train", "test"):
-        with pytest.warns(UserWarning, match="synthetic"):
+        with pytest.warns(SyntheticDataWarning):
             dataset.build_source(split)
         assert len(dataset) == (3 if name == "realdata" else 2 if split == "train" else 1)
         sample = dataset[0]
@@ -308,13 +310,23 @@ def test_every_dataset_can_be_synthetic(tmp_path, name):
 def test_fake_writes_once_and_only_where_nothing_is(tmp_path, monkeypatch, root):
     calls, write_fake = [], BaseDataset.write_fake
     monkeypatch.setattr(
-        BaseDataset, "write_fake",
+        BaseDataset,
+        "write_fake",
         lambda self: (calls.append(1), write_fake(self, (1, 1), n_frames=10)),
-    )  # fmt: skip
+    )
     cfg = config(tmp_path / "new", fake=True)
     for _ in range(2):
-        with pytest.warns(UserWarning, match="synthetic"):
+        with pytest.warns(SyntheticDataWarning, match="synthetic copy of base"):
             BaseDataset(cfg).build_source()
     assert calls == [1]
-    with pytest.raises(ValueError, match="holds other data"):
+    marker = tmp_path / "new" / "FAKE.json"
+    marker.write_text(marker.read_text().replace("true", "false"))  # as if stopped on the way
+    cfg.fake = False
+    with pytest.warns(SyntheticDataWarning):
+        BaseDataset(cfg).build_source()
+    assert calls == [1, 1]
+    marker.write_text("{")
+    with pytest.raises(FormatError, match=r"FAKE\.json: damaged"):
+        BaseDataset(cfg).build_source()
+    with pytest.raises(FileExistsError, match="need a folder of their own"):
         BaseDataset(config(root, fake=True)).build_source()

@@ -38,7 +38,7 @@ def read_gray_image(path: str | os.PathLike[str]) -> NDArray[np.float32]:
             if image.mode.startswith("I"):
                 return np.asarray(image, np.float32) / np.float32(65535)
             return np.asarray(image.convert("L"), np.float32) / np.float32(255)
-    except (UnidentifiedImageError, SyntaxError, OSError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, OSError) as error:
         raise ValueError(f"{source} is not a readable image: {error}") from error
 
 

@@ -18,7 +18,7 @@ from ..dat import save_vidar_dat
 from ..media import read_gray_image
 from ..stream import SpikeStream
 from .config import BaseDatasetConfig
-from .fake import check_fake, write_fake_streams
+from .fake import settle_fake_streams, write_fake_streams
 from .pairing import pair_images
 
 __all__ = ["BaseDataset"]
@@ -84,13 +84,14 @@ class BaseDataset:
 
         Raises:
             FileNotFoundError: no such folder, or nothing in it.
+            FileExistsError: ``cfg.fake`` in a folder with other data.
             ValueError: streams and images cannot be paired.
         """
         if not split or Path(split).name != split:
             raise ValueError(f"split must name a folder such as 'train' or 'test', got {split!r}")
         cfg = self.cfg
         cfg.root_dir = Path(cfg.root_dir)
-        check_fake(self)
+        settle_fake_streams(self)
         if not cfg.root_dir.is_dir():
             raise FileNotFoundError(
                 f"dataset {cfg.dataset_name!r}: no folder {cfg.root_dir}; set root_dir, or "

@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...atomic import atomic_path
+from ...errors import FormatError
+from ...fake import MARKER, SyntheticDataWarning
+from ...locking import folder_lock
 from ..media import write_gray_image
 from ..simulate import simulate_spikes
 
 if TYPE_CHECKING:
     from .base import BaseDataset
 
-__all__ = ["check_fake", "moving_scene", "write_fake_streams"]
-
-MARKER = "FAKE.json"
+__all__ = ["moving_scene", "settle_fake_streams", "write_fake_streams"]
 
 
 def moving_scene(
@@ -38,43 +39,62 @@ def moving_scene(
         yield np.where(disc, 0.9 - 0.3 * y, scene).astype(np.float32)
 
 
+def settle_fake_streams(dataset: BaseDataset) -> None:
+    """Write the synthetic streams that ``cfg.fake`` asks for; warn where streams are synthetic.
+
+    Raises:
+        FileExistsError: they are asked for in a folder with other data.
+    """
+    root = Path(dataset.cfg.root_dir)
+    if not dataset.cfg.fake and not (root / MARKER).is_file():
+        return
+    if not _is_complete(root):  # asked for, or begun by a process that was stopped
+        root.mkdir(parents=True, exist_ok=True)
+        with folder_lock(root):
+            if not _is_complete(root):
+                dataset.write_fake()
+    warnings.warn(
+        f"{root} holds a synthetic copy of {dataset.cfg.dataset_name}; results on it mean nothing",
+        SyntheticDataWarning,
+        stacklevel=3,
+    )
+
+
 def write_fake_streams(
     dataset: BaseDataset, streams: tuple[int, int], n_frames: int, seed: int
 ) -> None:
-    """Write both splits of a synthetic dataset, and a marker file last.
+    """Write both splits of a synthetic dataset.
 
     Raises:
         FileExistsError: the folder holds something already.
     """
-    cfg = dataset.cfg
-    root = Path(cfg.root_dir)
-    if root.is_dir() and any(root.iterdir()):
-        raise FileExistsError(f"{root} is not empty: synthetic data go into a folder of their own")
+    root = Path(dataset.cfg.root_dir)
+    others = [p for p in root.glob("*") if not p.name.startswith(".")] if root.is_dir() else []
+    if _is_complete(root) or (others and not (root / MARKER).is_file()):
+        raise FileExistsError(f"{root} is not empty: synthetic data need a folder of their own")
+    root.mkdir(parents=True, exist_ok=True)
+    # marked before anything is written: half a copy is never taken for real data
+    marker = {"dataset": dataset.cfg.dataset_name, "seed": seed, "version": 1}
+    _write_marker(root, {**marker, "complete": False})
     rng = np.random.default_rng(seed)
     for split, count in zip(("train", "test"), streams, strict=True):
         for number in range(count):
             _write_stream(dataset, split, f"{split}{number:03d}", n_frames, rng)
+    _write_marker(root, {**marker, "complete": True})
+
+
+def _is_complete(root: Path) -> bool:
+    try:
+        return json.loads((root / MARKER).read_text(encoding="utf-8"))["complete"] is True
+    except FileNotFoundError:
+        return False
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(root / MARKER, f"damaged ({error!r}); delete {root}") from error
+
+
+def _write_marker(root: Path, marker: dict[str, object]) -> None:
     with atomic_path(root / MARKER) as path:
-        content = {"dataset": cfg.dataset_name, "seed": seed, "version": 1}
-        path.write_text(json.dumps(content), encoding="utf-8")
-
-
-def check_fake(dataset: BaseDataset) -> None:
-    """Write what ``cfg.fake`` asks for; warn where data are synthetic.
-
-    Raises:
-        ValueError: ``fake`` is asked for in a folder with other data.
-    """
-    cfg = dataset.cfg
-    root = Path(cfg.root_dir)
-    marked = (root / MARKER).is_file()
-    if cfg.fake and not marked:
-        if root.is_dir() and any(root.iterdir()):
-            raise ValueError(f"fake=True, but {root} holds other data; give an empty root_dir")
-        dataset.write_fake()
-        marked = True
-    if marked:
-        warnings.warn(f"{root} holds synthetic data", UserWarning, stacklevel=3)
+        path.write_text(json.dumps(marker) + "\n", encoding="utf-8")
 
 
 def _write_stream(
