@@ -58,8 +58,9 @@ def build_events(
             + "; delete the folder to have the archives extracted again"
         )
     tree.begin()
-    done = _make_folders(tree.folder, split, outputs)
-    tasks = [c for c in conversions if any(o in wanted and o not in done for o in c.outputs)]
+    needed = [c for c in conversions if wanted.intersection(c.outputs)]
+    done = _make_folders(tree.folder, split, outputs, needed)
+    tasks = [c for c in needed if not wanted.intersection(c.outputs) <= done]
     _log.info("converting %d files of %s into %s", len(tasks), extract_root, tree.folder)
     run_parallel(
         EventMaker(dataset, tree.folder),
@@ -85,14 +86,15 @@ def _checked_outputs(conversions: list[Conversion], split: str) -> set[str]:
     return outputs
 
 
-def _make_folders(root: Path, split: str, outputs: set[str]) -> set[str]:
-    """Folders of every class, in all splits alike so that labels agree; returns what is there."""
-    classes = {output.split("/")[-2] for output in outputs}
+def _make_folders(root: Path, split: str, outputs: set[str], needed: list[Conversion]) -> set[str]:
+    """Make the folders that samples go to; returns the samples that lie there already.
+
+    Classes that only another split has get a folder too, so that labels agree.
+    """
+    folders = {Path(split, output.split("/")[-2]).as_posix() for output in outputs}
+    folders.update(output.rpartition("/")[0] for c in needed for output in c.outputs)
     done = set()
-    for folder in sorted(
-        {o.rpartition("/")[0] for o in outputs}
-        | {f"{split}/{name}" if split else name for name in classes}
-    ):
+    for folder in folders:
         (root / folder).mkdir(parents=True, exist_ok=True)
         for name in os.listdir(root / folder):
             if name.endswith((".npy", ".npz")):

@@ -163,28 +163,33 @@ class NeuromorphicDatasetFolder:
     @classmethod
     def resource_url_md5(cls) -> list[tuple[str, str, str | None]]:
         """The published files as (file, address, md5)."""
-        from .download import resources
-
-        return resources(cls.dataset_name()).url_md5()
+        return cls._published("resource_url_md5").url_md5()
 
     @classmethod
     def downloadable(cls) -> bool:
         """Whether the files can be fetched without a person."""
-        from .download import resources
-
-        return resources(cls.dataset_name()).downloadable
+        return cls._published("downloadable").downloadable
 
     @classmethod
     def resource_set(cls) -> ResourceSet:
         """The published files with all their addresses."""
-        from .download import Resource, ResourceSet, resources
+        from .download import Resource, ResourceSet
 
-        if cls.dataset_name() in DATASETS and not _redefines(cls, "resource_url_md5"):
-            return resources(cls.dataset_name())
+        defining = next(base for base in cls.__mro__ if "resource_url_md5" in vars(base))
+        if defining is NeuromorphicDatasetFolder:
+            return cls._published("resource_url_md5")
         listed = cls.resource_url_md5()
         files = tuple(Resource(name, md5, (url,)) for name, url, md5 in listed)
         page = listed[0][1] if listed else ""
         return ResourceSet(cls.__name__, page, cls.downloadable(), files)
+
+    @classmethod
+    def _published(cls, hook: str) -> ResourceSet:
+        from .download import resources
+
+        if cls.dataset_name() not in DATASETS:
+            raise NotImplementedError(f"{cls.__name__} must define {hook}")
+        return resources(cls.dataset_name())
 
     @classmethod
     def extract_downloaded_files(cls, download_root: Path, extract_root: Path) -> None:
@@ -321,8 +326,3 @@ def _write_whole(
 ) -> None:
     write_tree(extract_root, folder)
     tree.at(folder).finish("", whole=True)
-
-
-def _redefines(cls: type[NeuromorphicDatasetFolder], name: str) -> bool:
-    defining = next(base for base in cls.__mro__ if name in vars(base))
-    return defining is not NeuromorphicDatasetFolder
