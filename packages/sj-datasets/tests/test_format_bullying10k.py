@@ -77,6 +77,15 @@ def test_frames_that_are_arrays(kind, order, tmp_path):
     assert read_bullying10k(tmp_path / "a.npy").array.tolist() == ROWS
 
 
+def test_pickles_with_text_for_bytes_as_python_2_wrote_them(tmp_path):
+    kind = b"cnumpy\ndtype\nU\x02i2\x85R"
+    numbers = b"U\x08\x01\x00\x02\x00\x03\x00\x01\x00"
+    inner = b"cnumpy\nndarray\n)R(K\x01K\x01K\x04\x86" + kind + b"K\x00" + numbers + b"tb"
+    outer = b"cnumpy\nndarray\n)R(K\x01K\x01\x85cnumpy\ndtype\nU\x01O\x85RK\x00]("
+    raw(tmp_path / "a.npy", b"\x80\x02" + outer + inner + b"etb.")
+    assert read_bullying10k(tmp_path / "a.npy").array.tolist() == [(1, 2, 3, 1)]
+
+
 def test_further_values_of_an_event_are_left_out(tmp_path):
     save(tmp_path / "a.npy", [[[1, 2, 3, 1, 77, 88]]])
     assert read_bullying10k(tmp_path / "a.npy").array.tolist() == [(1, 2, 3, 1)]

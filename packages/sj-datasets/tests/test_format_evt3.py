@@ -89,6 +89,25 @@ def test_vectors_advance_the_base_and_share_its_polarity(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("chunk", [1, 3, 100])
+def test_state_is_carried_from_chunk_to_chunk(chunk, tmp_path, monkeypatch):
+    monkeypatch.setattr(evt3, "_CHUNK", chunk)
+    path = tmp_path / "a.raw"
+    words = [(HIGH, 1), (LOW, 5), (ROW, 7), (BASE, 100), *[(VECTOR_8, 0b11)] * 4, (SINGLE, 9)]
+    path.write_bytes(stream(*words))
+    events = read_evt3(path)
+    assert events["x"].tolist() == [100, 101, 108, 109, 116, 117, 124, 125, 9]
+    assert events.array.tolist() == decode_word_by_word(words)
+
+
+def test_vectors_beyond_the_last_column_are_refused(tmp_path):
+    path = tmp_path / "a.raw"
+    path.write_bytes(stream((HIGH, 0), (ROW, 0), (BASE, 2040), (VECTOR_12, 0x80), (VECTOR_8, 1)))
+    with pytest.raises(FormatError, match="columns below 2048, a vector reaches 2052") as error:
+        read_evt3(path)
+    assert error.value.offset == 8
+
+
 def test_high_bits_of_an_eight_pixel_vector_are_no_events(tmp_path):
     path = tmp_path / "a.raw"
     path.write_bytes(stream((HIGH, 0), (ROW, 0), (BASE, 0), (VECTOR_8, 0xF01)))

@@ -108,6 +108,7 @@ def test_broken_files_are_refused_where_they_break(content, offset, message, tmp
         ({"samples": [np.nan]}, r"lie in \[-1, 1\]"),
         ({"samples": [[[0]]]}, r"shape \[N\] or \[N, C\], got \[1, 1, 1\]"),
         ({"samples": np.zeros((3, 0))}, r"got \[3, 0\]"),
+        ({"samples": np.broadcast_to(0.0, 1 << 31)}, "less than 4 GiB"),
         ({"rate": 0}, "rate must be positive"),
         ({"encoding": "mp3"}, "pcm8, pcm16, .*got 'mp3'"),
     ],

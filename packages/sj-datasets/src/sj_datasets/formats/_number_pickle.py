@@ -12,7 +12,7 @@ import math
 import os
 import pickle
 import re
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -145,7 +145,9 @@ class _Encode:
     """Stands for ``_codecs.encode``, in which pickles of protocol 2 wrap bytes."""
 
     def __new__(cls, text: str, encoding: str) -> Any:
-        return text.encode("latin-1" if encoding == "latin1" else encoding)
+        if encoding not in ("latin1", "latin-1"):
+            raise ValueError(f"expected the encoding latin1, got {encoding!r}")
+        return text.encode("latin-1")
 
 
 def _as_bytes(content: object) -> bytes:
@@ -172,6 +174,3 @@ class _Unpickler(pickle.Unpickler):
             return _STANDS_FOR[module_name, global_name]
         except KeyError:
             raise ValueError(f"refused to load {module_name}.{global_name}") from None
-
-    def persistent_load(self, pid: Any) -> NoReturn:
-        raise ValueError("refused a reference to something outside")

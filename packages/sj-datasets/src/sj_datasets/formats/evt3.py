@@ -104,7 +104,7 @@ def _decode(
     is_vector = kind[at] != _SINGLE
     x[is_vector], p[is_vector] = _columns(words, kind, state)
     if not complete:
-        kept = (t >= 0) & (y >= 0) & (x >= 0)
+        kept = (t | y | x) >= 0
         at, is_vector = at[kept], is_vector[kept]
         t, y, x, p = t[kept], y[kept], x[kept], p[kept]
     if is_vector.any():

@@ -137,14 +137,14 @@ def write_wav(
     samples = np.asarray(samples, np.float64)
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[1] < 4096):
         raise ValueError(f"samples must have shape [N] or [N, C], got {list(samples.shape)}")
+    if samples.size * _BITS[encoding] // 8 >= 1 << 32:
+        raise ValueError("a WAV file holds less than 4 GiB of samples")
     if not (np.abs(samples) <= 1).all():
         raise ValueError("samples must lie in [-1, 1]; divide by the largest magnitude first")
     if not 1 <= rate < 1 << 28:
         raise ValueError(f"rate must be positive and below 2^28 Hz, got {rate}")
     bits, channels = _BITS[encoding], 1 if samples.ndim == 1 else samples.shape[1]
     content = _encode(samples.reshape(-1), encoding, bits)
-    if len(content) >= 1 << 32:
-        raise ValueError("a WAV file holds less than 4 GiB")
     block = channels * bits // 8
     kind = _FLOAT if encoding == "float32" else _PCM
     form = struct.pack("<HHIIHH", kind, channels, rate, rate * block % (1 << 32), block, bits)
