@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from .atomic import atomic_path
-from .builders import EventBuilder, NeuromorphicDatasetBuilder
+from .builders import EventBuilder, FrameBuilder, NeuromorphicDatasetBuilder
 from .cache import FrameLoader
 from .config import BuildOptions, FolderOptions, NeuromorphicDatasetConfig
 from .conversion import link
@@ -77,7 +77,8 @@ class _SpikeTrainDataset(NeuromorphicDatasetFolder):
             )
         builder = self.get_dataset_builder()
         builder.split, builder.dataset, builder.options = split, type(self), options
-        builder.H = 1  # manifests want a number of rows
+        if isinstance(builder, FrameBuilder):
+            builder.H = 1  # manifests want a number of rows
         self.processed_root = builder.processed_root
         self.root = self.processed_root / split
         samples = self._from_file(builder) if builder.reads_events else self._from_tree(builder)
