@@ -28,7 +28,8 @@ __all__ = ["load_ATIS_bin", "read_atis", "write_atis"]
 _MARKER_ROW = 240
 _MARKER_STEP = 1 << 13
 _LARGEST_T = (1 << 23) - 1
-_MOST_MARKERS = 1 << 20
+# 2.4 hours: without a bound one wrong time would fill the disk with overflow records
+_LATEST = (1 << 33) - 1
 
 
 def read_atis(
@@ -69,7 +70,7 @@ def write_atis(path: str | os.PathLike[str], events: EventColumns) -> None:
     kind = "the 40-bit format"
     check_field("x", array["x"], 0, 255, kind)
     check_field("y", array["y"], 0, 255, kind)
-    check_field("t", array["t"], 0, _LARGEST_T + (_MOST_MARKERS - 1) * _MARKER_STEP, kind)
+    check_field("t", array["t"], 0, _LATEST, kind)
     if np.any(array["y"] == _MARKER_ROW):
         raise ValueError(f"{kind} keeps y = {_MARKER_ROW} for its overflow records")
     needed = np.maximum(array["t"] - _LARGEST_T + _MARKER_STEP - 1, 0) // _MARKER_STEP
