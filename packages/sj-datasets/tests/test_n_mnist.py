@@ -62,3 +62,13 @@ def test_what_is_published():
 def test_a_split_must_be_chosen(root):
     with pytest.raises(ValueError, match="train must be True or False, got None"):
         NMNIST(root, train=None)  # type: ignore[arg-type]
+
+
+def test_other_processes_make_the_same_files(root, tmp_path):
+    parallel = NMNIST(tmp_path, True, "frame", 3, "time", fake=True, workers=2, progress=False)
+    alone = NMNIST(root, True, "frame", 3, "time", **QUIET)
+    assert [(p.name, label) for p, label in parallel.samples] == [
+        (p.name, label) for p, label in alone.samples
+    ]
+    for (mine, _), (theirs, _) in zip(parallel.samples, alone.samples, strict=True):
+        assert mine.read_bytes() == theirs.read_bytes()

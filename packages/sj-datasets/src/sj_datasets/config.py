@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -110,6 +111,13 @@ class NeuromorphicDatasetConfig:
             raise ValueError(f"data_type must be 'event' or 'frame', got {self.data_type!r}")
         if self.data_type == "frame":
             self._check_frames()
+
+    def without_functions(self, *, integrate: bool) -> Self:
+        """A copy without the transforms and, if ``integrate``, without the integrate function."""
+        twin = copy.copy(self)
+        for name in ("transform", "target_transform", "custom_integrate_function")[: 2 + integrate]:
+            object.__setattr__(twin, name, None)  # frozen, and no longer complete enough to check
+        return twin
 
     def _check_frames(self) -> None:
         given = [

@@ -12,8 +12,8 @@ done by one process at a time.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
@@ -134,10 +134,15 @@ class NeuromorphicDatasetFolder:
         target_transform: Callable[[Any], Any] | None = None,
     ) -> Self:
         """The same samples with other transforms; shares everything else with this dataset."""
-        twin = copy.copy(self)
-        twin.transform = transform
-        twin.target_transform = target_transform
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, transform=transform, target_transform=target_transform)
+        twin.cfg = replace(self.cfg, transform=transform, target_transform=target_transform)
         return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        # functions of a script cannot be pickled: keep only those that are still called
+        cached = self.cfg.data_type == "frame" and self.options.cache
+        return {**self.__dict__, "cfg": self.cfg.without_functions(integrate=cached)}
 
     def __repr__(self) -> str:
         return (
