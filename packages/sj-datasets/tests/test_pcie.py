@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
 from sj_datasets.spike_camera import count_pcie_frames, read_pcie, write_pcie
@@ -87,6 +89,22 @@ def test_a_file_that_shrinks_while_it_is_read_is_reported(tmp_path, recording, m
     monkeypatch.setattr("sj_datasets.spike_camera.pcie._find_frames", lambda path: (0, T + 1))
     with pytest.raises(FormatError, match="byte 384000: the file became shorter"):
         read_pcie(path)
+
+
+@settings(deadline=None, max_examples=15)
+@given(data=st.data())
+def test_corrupt_bytes_are_format_errors_or_read(recording, tmp_path_factory, data):
+    raw = np.frombuffer(recording, np.uint8).copy()
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    places = rng.integers(0, raw.size, data.draw(st.integers(1, 2000)))
+    raw[places] = rng.integers(0, 256, places.size)
+    path = write(tmp_path_factory.mktemp("pcie") / "a.dat", raw.tobytes())
+    try:
+        read = read_pcie(path)
+    except FormatError:
+        return
+    assert read.shape[1:] == (1000, 1000)
+    assert read.max() <= 1
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 1000, bytes(2 * FRAME)])

@@ -30,6 +30,7 @@ def test_it_describes_itself_like_an_array(stream):
     assert stream.shape == (T, H, W)
     assert (stream.ndim, stream.dtype, stream.nbytes) == (3, np.uint8, T * H * W // 8)
     assert "(7, 4, 24)" in repr(stream)
+    assert stream.filename is None or stream.filename.name == "a.dat"
 
 
 @pytest.mark.parametrize(
