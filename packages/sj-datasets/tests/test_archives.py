@@ -255,6 +255,41 @@ def test_damaged_archives_never_crash(tmp_path_factory, name, changes):
     shutil.rmtree(root)
 
 
+def test_a_damaged_local_header_or_link_of_a_zip(tmp_path):
+    info = zipfile.ZipInfo("link")
+    info.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(info, b"target")
+    whole = (tmp_path / "a.zip").read_bytes()
+    for old, new in ((b"target", b"\xfftarge"), (b"PK\x03\x04", b"PK\x03\x05")):
+        (tmp_path / "a.zip").write_bytes(b"PK\x03\x04" + whole.replace(old, new, 1))
+        with pytest.raises(FormatError, match="link is damaged"):
+            extract(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_sizes_below_zero_end_in_an_error(tmp_path):
+    archive = make_tar(tmp_path / "a.tar", {"a": b"A" * 600})
+    content = bytearray(archive.read_bytes())
+    header = content[512:1024]
+    header[124:136] = b"\xff" * 11 + b"\x00"  # -256 in base 256
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\x00 " % sum(header)
+    content[512:1024] = header
+    archive.write_bytes(content)
+    with pytest.raises(FormatError, match="negative size"):
+        extract(archive, tmp_path / "out")
+
+
+def test_names_that_the_system_cannot_write(tmp_path, monkeypatch):
+    def refuse(name: str) -> bytes:
+        raise UnicodeEncodeError("ascii", name, 0, 1, "ordinal not in range")
+
+    archive = make_zip(tmp_path / "a.zip")
+    monkeypatch.setattr(_unpacking.os, "fsencode", refuse)
+    with pytest.raises(FormatError, match="this system has no name for"):
+        extract(archive, tmp_path / "out")
+
+
 def test_encrypted_zips_are_told_apart(tmp_path):
     content = bytearray(make_zip(tmp_path / "a.zip").read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1

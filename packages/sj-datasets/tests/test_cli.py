@@ -145,14 +145,16 @@ def test_what_a_person_must_fetch_is_listed_on_stdout(published, tmp_path, monke
 
 def test_prepare_makes_a_synthetic_copy(tmp_path, capsys):
     root = tmp_path / "root"
-    done = run("prepare", "NMNIST", root, "--fake", "--test", "--frames-number", "4",
-               "--split-by", "number", "--workers", "1", "--quiet")  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("sj-datasets: warning: ")
-    assert done.stderr.count("\n") == 1
-    folder, count = done.stdout.strip().removesuffix(" samples").split(": ")
+    frames = ["--frames-number", "4", "--split-by", "number", "--workers", "1", "--quiet"]
+    assert cli.main(["prepare", "NMNIST", str(root), "--fake", "--test", *frames]) == 0
+    out, err = capsys.readouterr()
+    assert err.startswith("sj-datasets: warning: ")
+    assert err.count("\n") == 1
+    folder, count = out.strip().removesuffix(" samples").split(": ")
     assert Path(folder) == root / "frames_number_4_split_by_number/test"
     assert int(count) >= 20
     assert not (root / "frames_number_4_split_by_number/train").exists()
+    done = run("prepare", "NMNIST", root)
+    assert (done.returncode, done.stdout.count("samples")) == (0, 2)
     assert "synthetic" in fails(capsys, "download", "NMNIST", root)
     assert "synthetic" in fails(capsys, "verify", "NMNIST", root)

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ def mirror(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.delenv("SJ_DATASETS_MIRROR", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
 
@@ -175,6 +177,14 @@ def test_mirrors_come_first_and_are_quoted(folder, mirror, monkeypatch):
 def test_dead_hosts_and_broken_addresses(folder, url):
     with pytest.raises(DownloadError, match=r"connection failed|not an address"):
         get_one(resource("a", url), folder)
+
+
+def test_a_silent_host_is_not_waited_for(folder):
+    patience = Attempts(count=1, read_timeout=0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        file = resource("a", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        with pytest.raises(DownloadError, match=r"nothing arrived for 0\.2 s"):
+            fetch(file, folder, dataset="Toy", progress=False, attempts=patience)
 
 
 def test_without_any_address_the_error_says_so(folder):

@@ -17,6 +17,7 @@ def test_files_are_recognised_by_content(tmp_path):
         "00 other": "other",
         "01 A": "A",
         "02 A again": "A",
+        "03 more": "more",
         ".hidden": "B",
         "b.zip.part": "B",
     }.items():

@@ -21,14 +21,22 @@ try:
 except ImportError:  # pragma: no cover  # a Python built without xz
     LZMAError = EOFError
 
-__all__ = ["DAMAGED", "LARGEST_RATIO", "MOST_MEMBERS", "SMALL", "Unpacking", "move_into"]
+__all__ = [
+    "DAMAGED",
+    "LARGEST_RATIO",
+    "LONGEST_LINK",
+    "MOST_MEMBERS",
+    "SMALL",
+    "Unpacking",
+    "move_into",
+]
 
 MOST_MEMBERS = 5_000_000
 LARGEST_RATIO = 300
 # Below this size a large ratio does no harm: events of a still scene pack very well.
 SMALL = 1 << 30
 _CHUNK = 1 << 20
-_LONGEST_LINK = 4096
+LONGEST_LINK = 4096
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 # What zipfile and tarfile are seen to raise on damaged files.
@@ -122,7 +130,7 @@ class Unpacking:
 
     def link(self, name: str, to: str) -> None:
         """Remember the link ``name``; ``to`` counts from the root of the archive."""
-        if len(to) > _LONGEST_LINK:
+        if len(to) > LONGEST_LINK:
             raise FormatError(self.source, f"the link {name!r} is damaged")
         self._links.append((f"{name!r} -> {to!r}", self._path(name), self._path(to)))
 

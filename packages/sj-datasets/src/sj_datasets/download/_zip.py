@@ -8,7 +8,7 @@ import zipfile
 
 from ..errors import FormatError
 from . import _external
-from ._unpacking import DAMAGED, Unpacking
+from ._unpacking import DAMAGED, LONGEST_LINK, Unpacking
 
 __all__ = ["unpack"]
 
@@ -48,7 +48,7 @@ def _unpack_member(job: Unpacking, archive: zipfile.ZipFile, member: zipfile.Zip
     with stream:
         if stat.S_ISLNK(member.external_attr >> 16):
             try:
-                to = stream.read().decode()
+                to = stream.read(LONGEST_LINK + 1).decode()
             except DAMAGED as error:
                 raise job.damaged(name, error) from error
             job.link(name, posixpath.normpath(posixpath.join(posixpath.dirname(name), to)))
