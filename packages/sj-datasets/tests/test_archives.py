@@ -237,7 +237,7 @@ def test_what_is_cut_off_is_noticed(tmp_path, name):
             shutil.rmtree(tmp_path / "out")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(
     name=st.sampled_from(["a.zip", "a.tar", "a.tar.gz"]),
     changes=st.lists(st.tuples(st.integers(0, 2**20), st.integers(0, 255)), max_size=4),

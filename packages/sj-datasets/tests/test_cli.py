@@ -38,11 +38,12 @@ def recording(tmp_path) -> Path:
     return tmp_path / "a.bin"
 
 
-def test_info_describes_a_recording(recording):
+def test_info_describes_a_recording(recording, capsys):
+    assert cli.main(["info", str(recording), "--format", "atis"]) == 0
+    out = capsys.readouterr().out
+    lines = dict(line.split(None, 1) for line in out.splitlines() if " " in line.strip())
     done = run("info", recording)
-    assert done.returncode == 0
-    assert done.stderr == ""
-    lines = dict(line.split(None, 1) for line in done.stdout.splitlines() if " " in line.strip())
+    assert (done.returncode, done.stdout, done.stderr) == (0, out, "")
     assert lines["format"] == "atis"
     assert lines["events"] == "4"
     assert lines["duration"] == "3000"
@@ -67,6 +68,9 @@ def test_errors_are_one_line_and_status_two(recording, tmp_path, capsys):
     assert "no such folder" in fails(capsys, "verify", "NMNIST", tmp_path / "none")
     assert "train, test" in fails(capsys, "prepare", "NMNIST", tmp_path, "--split", "val")
     assert "no splits" in fails(capsys, "prepare", "ASLDVS", tmp_path, "--train")
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["prepare", "NMNIST"])
+    assert "ROOT" in capsys.readouterr().err
     done = run("prepare", "NMNIST")
     assert done.returncode == 2
     assert done.stdout == ""
@@ -156,5 +160,12 @@ def test_prepare_makes_a_synthetic_copy(tmp_path, capsys):
     assert not (root / "frames_number_4_split_by_number/train").exists()
     done = run("prepare", "NMNIST", root)
     assert (done.returncode, done.stdout.count("samples")) == (0, 2)
+    assert (
+        cli.main(
+            ["prepare", "NMNIST", str(root), "--test", "--duration", "100000", "--workers", "1"]
+        )
+        == 0
+    )
+    assert str(root / "duration_100000/test") in capsys.readouterr().out
     assert "synthetic" in fails(capsys, "download", "NMNIST", root)
     assert "synthetic" in fails(capsys, "verify", "NMNIST", root)

@@ -30,7 +30,8 @@ def test_files_are_recognised_by_content(tmp_path):
 
 
 def test_a_file_under_its_own_name_stays(tmp_path):
-    (tmp_path / "a.zip").write_text("A")
+    for name in ("a.zip", "b.zip"):
+        (tmp_path / name).write_text("A")
     assert adopt([resource("a.zip", "A")], tmp_path) == {"a.zip": tmp_path / "a.zip"}
 
 
