@@ -78,8 +78,14 @@ def write_uhsr(
         "label": np.int64(label),
         "label_name": np.str_(label_name),
     }
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **columns)
+    # np.savez_compressed takes eight times as long for files a quarter smaller
+    with (
+        atomic_path(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
+        for name, column in columns.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, np.asanyarray(column), allow_pickle=False)
 
 
 def _members(path: Path, file: BinaryIO) -> list[NDArray[np.generic]]:

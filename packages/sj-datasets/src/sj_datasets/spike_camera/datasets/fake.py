@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,15 +29,19 @@ def moving_scene(
     n_frames: int, height: int, width: int, rng: np.random.Generator
 ) -> Iterator[NDArray[np.float32]]:
     """Light ``[H, W]`` in [0, 1] of a grating and a disc that drift over a ramp."""
-    y, x = np.mgrid[:height, :width] / max(height, width)
+    y, x = np.mgrid[:height, :width].astype(np.float32) / np.float32(max(height, width))
     direction, phase, angle = rng.uniform(0, 2 * np.pi, 3)
-    waves = rng.uniform(3, 8) * 2 * np.pi * (np.cos(direction) * x + np.sin(direction) * y)
+    waves = rng.uniform(3, 8) * 2 * np.pi * (np.cos(direction) * x + np.sin(direction) * y) + phase
+    sine, cosine = (0.15 * f(waves).astype(np.float32) for f in (np.sin, np.cos))
     centre = rng.uniform(0.3, 0.7, 2) * np.array([height, width]) / max(height, width)
+    ramp, disc_light = 0.2 + 0.3 * x, 0.9 - 0.3 * y
     for t in np.arange(n_frames) / 300:
-        at = centre + 0.2 * (t - 0.5) * np.array([np.sin(angle), np.cos(angle)])
-        disc = (y - at[0]) ** 2 + (x - at[1]) ** 2 < 0.02
-        scene = 0.2 + 0.3 * x + 0.15 * np.sin(waves + phase + 4 * t)
-        yield np.where(disc, 0.9 - 0.3 * y, scene).astype(np.float32)
+        v, u = (
+            float(c) for c in centre + 0.2 * (t - 0.5) * np.array([np.sin(angle), np.cos(angle)])
+        )
+        scene = ramp + sine * math.cos(4 * t) + cosine * math.sin(4 * t)
+        inside = np.square(y[:, :1] - v) + np.square(x[:1] - u) < 0.02
+        yield np.where(inside, disc_light, scene)
 
 
 def settle_fake_streams(dataset: BaseDataset) -> None:
