@@ -86,6 +86,12 @@ def test_several_archives_fill_one_folder(tmp_path):
     assert read_tree(tmp_path / "out") == {"a/0": b"0", "a/1": b"1", "a/2": b"2", "same": b"new"}
 
 
+def test_of_a_member_that_comes_twice_the_later_counts(tmp_path):
+    extra = [tar_member("link", kind=tarfile.LNKTYPE, to="a"), tar_member("a", b"later")]
+    extract(make_tar(tmp_path / "a.tar", {"a": b"A"}, extra), tmp_path / "out")
+    assert read_tree(tmp_path / "out") == {"a": b"later", "link": b"later"}
+
+
 @pytest.mark.parametrize("there", ["a", "a/b"])
 def test_a_file_in_the_way_of_a_folder_is_left(tmp_path, there):
     archive = make_zip(tmp_path / "a.zip", {"a/b": b"", "a/c": b""} if there == "a" else {"a": b""})
@@ -354,7 +360,7 @@ def test_a_folder_that_cannot_be_written_is_no_fault_of_the_archive(tmp_path, mo
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(_unpacking, "open", refuse, raising=False)
     with pytest.raises(PermissionError):
         extract(archive, tmp_path / "out")
 

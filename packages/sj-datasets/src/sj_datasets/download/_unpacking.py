@@ -10,6 +10,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -78,6 +79,7 @@ class Unpacking:
         self._done = 0
         self._written = 0
         self._members = 0
+        self._folders: set[Path] = set()
         self._links: list[tuple[str, Path, Path]] = []
 
     def check_total(self, n_bytes: int) -> None:
@@ -116,13 +118,7 @@ class Unpacking:
             FormatError: its name is unsafe, its data are damaged, or there is too much of it.
         """
         path = self._path(name)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
-            output = open(path, "wb")  # noqa: SIM115
-        except OSError as error:
-            raise self._unusable(name, error) from error
-        with output:
+        with self._create(name, path) as output:
             while chunk := self._read(name, stream):
                 self._written += len(chunk)
                 self.check_total(self._written)
@@ -186,10 +182,24 @@ class Unpacking:
         except DAMAGED as error:
             raise self.damaged(name, error) from error
 
-    def _put(self, output: IO[bytes], chunk: bytes) -> None:
+    def _create(self, name: str, path: Path) -> FileIO:
         try:
-            output.write(chunk)
-            output.flush()
+            if path.parent not in self._folders:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._folders.add(path.parent)
+            try:
+                return open(path, "xb", buffering=0)
+            except FileExistsError:  # a member that comes twice: the later one counts
+                path.unlink()
+                return open(path, "xb", buffering=0)
+        except OSError as error:
+            raise self._unusable(name, error) from error
+
+    def _put(self, output: FileIO, chunk: bytes) -> None:
+        try:
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[output.write(rest) :]
         except OSError as error:
             message = f"unpacking {self.source} stopped after {self._written} bytes"
             raise OSError(error.errno, f"{message}: {error.strerror}", output.name) from error
