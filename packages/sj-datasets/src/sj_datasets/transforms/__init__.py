@@ -9,6 +9,7 @@ Randomness.  Every transform takes ``rng``: a seed, a numpy ``Generator``, or ``
 run of the program gets the same ones.  Programs that run once per GPU give each its own seed.
 """
 
+from ._random import RandomSource
 from .compose import Compose
 from .cutout import RandomCutout, cutout
 from .drop import DropByArea, DropByCount, DropByTime, EventDrop
@@ -32,6 +33,7 @@ __all__ = [
     "RandomRoll",
     "RandomRotate",
     "RandomShear",
+    "RandomSource",
     "RandomTemporalDelete",
     "SpatialJitter",
     "TimeJitter",
