@@ -54,6 +54,12 @@ def test_any_words_decode_as_the_description_says(words, chunk, tmp_path_factory
         assert read_evt2(path).array.tolist() == decode_word_by_word(words)
 
 
+def test_a_header_may_leave_the_version_out(tmp_path):
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"% evt\n% end\n" + stream(HIGH << 28, event(0, 1, 2, 0)))
+    assert read_evt2(path).count == 1
+
+
 def test_triggers_are_skipped_and_events_without_time_left_out(tmp_path):
     path = tmp_path / "a.raw"
     path.write_bytes(
@@ -125,6 +131,7 @@ def test_broken_files_are_named_with_their_offset(tmp_path):
         (b"% format EVT2;height=a;width=3\n% end\n", "got 'a'"),
         (b"% evt 3.0\n% end\n", "use read_evt3"),
         (b"% evt 2.1\n", "convert it to EVT 2.0"),
+        (b"% evt EVT2\n", "the header says 'EVT2'"),
         (b"% no line end", "line of readable text"),
         (b"% evt 2.0\n% abc\x01\n", "line of readable text"),
     ],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -36,8 +34,6 @@ FORMATS = {
     "a.mat": (read_asl_dvs, write_asl_dvs, {}),
     "a.wav": (read_wav, lambda path, _: write_wav(path, [0.5, -0.5, 1.0], 16000), {}),
 }
-if importlib.util.find_spec("scipy") is None:
-    del FORMATS["a.mat"]
 
 
 @pytest.fixture(scope="module")

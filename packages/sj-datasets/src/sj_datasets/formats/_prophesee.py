@@ -105,11 +105,11 @@ def check_version(path: PathLike, fields: dict[str, str], version: str) -> None:
     Raises:
         FormatError: naming the version found.
     """
-    stated = fields.get("evt", version), fields.get("format", "").partition(";")[0].upper()
+    stated = fields.get("evt") or version, fields.get("format", "").partition(";")[0].upper()
     short = "EVT" + version.removesuffix(".0")
     if stated[0] != version or stated[1] not in ("", short):
         readers = {"EVT2": "read_evt2", "2.0": "read_evt2", "EVT3": "read_evt3", "3.0": "read_evt3"}
-        other = next(text for text in reversed(stated) if text not in ("", short, version))
+        other = stated[0] if stated[1] in ("", short) else stated[1]
         hint = f"use {readers[other]}" if other in readers else "convert it to EVT 2.0 or 3.0"
         raise FormatError(path, f"expected EVT {version}, the header says {other!r}; {hint}", 0)
 

@@ -1,7 +1,7 @@
 """ASL-DVS: MATLAB files with the variables ts, x, y, pol, each ``[n, 1]``.
 
-The 180 x 240 sensor was mounted upside down: x = 239 - x_raw, y = 179 - y_raw.  MATLAB 5 files
-are read through SciPy, 7.3 files, which are HDF5, through h5py.
+The 180 x 240 sensor was mounted upside down: x = 239 - x_raw, y = 179 - y_raw.  Files may be of
+MATLAB 5 or of MATLAB 7.3, which is HDF5.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..atomic import atomic_path
 from ..errors import FormatError
 from ..events import EventColumns, Events
-from ._binary import as_events, check_field, read_file
+from ._binary import as_events, check_field, read_file, write_file
+from ._matlab5 import is_matlab5, matlab5_bytes, read_matlab5
 from ._prophesee import check_inside
 from .columns import events_of_columns, whole_numbers
 
@@ -24,7 +24,6 @@ __all__ = ["read_asl_dvs", "write_asl_dvs"]
 _HEIGHT, _WIDTH = 180, 240
 _VARIABLES = ("ts", "x", "y", "pol")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_HEADER = 128
 
 
 def read_asl_dvs(path: str | os.PathLike[str], *, upright: bool = True) -> Events:
@@ -38,14 +37,14 @@ def read_asl_dvs(path: str | os.PathLike[str], *, upright: bool = True) -> Event
         FileNotFoundError: no such file.
         FormatError: not a whole MATLAB 5 or 7.3 file, a missing variable, values that are no
             whole numbers, or an event outside the sensor.
-        ImportError: SciPy is missing.
     """
     data = read_file(path)
     if data[:8] == _HDF5 or data[512:520] == _HDF5:
         variables = _from_hdf5(path, len(data))
+    elif is_matlab5(data):
+        variables = read_matlab5(path, data, _VARIABLES)
     else:
-        _check_elements(path, data)
-        variables = _from_matlab5(path)
+        raise FormatError(path, "expected the header of a MATLAB 5 or 7.3 file", 0)
     columns = {name: _column(path, name, variables.get(name)) for name in _VARIABLES}
     x, y = columns["x"], columns["y"]
     if len(x) == len(y):
@@ -67,36 +66,6 @@ def _column(path: str | os.PathLike[str], name: str, value: object) -> NDArray[n
     return whole.astype(np.int64)
 
 
-def _check_elements(path: str | os.PathLike[str], data: bytes) -> None:
-    """Walk the variables of a MATLAB 5 file: each must end within the file."""
-    if len(data) < _HEADER or data[126:128] not in (b"IM", b"MI"):
-        raise FormatError(path, "expected the header of a MATLAB 5 or 7.3 file", 0)
-    order = "<u4" if data[126:128] == b"IM" else ">u4"
-    offset = _HEADER
-    while offset < len(data):
-        tag = np.frombuffer(data[offset : offset + 8].ljust(8, b"\0"), order)
-        end = offset + 8 + int(tag[1])
-        if int(tag[0]) not in (14, 15) or end > len(data):
-            raise FormatError(
-                path,
-                "expected a variable that ends within the file, got type "
-                f"{tag[0]} with {tag[1]} bytes",
-                offset,
-            )
-        offset = end
-
-
-def _from_matlab5(path: str | os.PathLike[str]) -> dict[str, Any]:
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise _missing_scipy() from error
-    try:
-        return loadmat(os.fspath(path), variable_names=_VARIABLES, appendmat=False)
-    except Exception as error:  # SciPy does not say which errors broken bytes lead to
-        raise FormatError(path, f"expected a whole MATLAB 5 file ({error!r})") from error
-
-
 def _from_hdf5(path: str | os.PathLike[str], size: int) -> dict[str, Any]:
     import h5py
 
@@ -109,12 +78,8 @@ def _from_hdf5(path: str | os.PathLike[str], size: int) -> dict[str, Any]:
                 # a data set may claim more values than any compression gets from these bytes
                 if isinstance(item, h5py.Dataset) and (item.size or 0) <= 2000 * size
             }
-    except Exception as error:  # nor does HDF5
+    except Exception as error:  # HDF5 does not say which errors broken bytes lead to
         raise FormatError(path, f"expected a whole MATLAB 7.3 file ({error!r})") from error
-
-
-def _missing_scipy() -> ImportError:
-    return ImportError(".mat files of ASL-DVS need SciPy: pip install 'sj-datasets[mat]'")
 
 
 def write_asl_dvs(
@@ -129,13 +94,8 @@ def write_asl_dvs(
 
     Raises:
         ValueError: an event outside the sensor.
-        ImportError: SciPy is missing.
         OSError: the folder is missing or not writable.
     """
-    try:
-        from scipy.io import savemat
-    except ImportError as error:
-        raise _missing_scipy() from error
     events = as_events(events)
     check_field("x", events["x"], 0, _WIDTH - 1, "an ASL-DVS file")
     check_field("y", events["y"], 0, _HEIGHT - 1, "an ASL-DVS file")
@@ -143,5 +103,5 @@ def write_asl_dvs(
     if upright:
         x, y = np.int16(_WIDTH - 1) - x, np.int16(_HEIGHT - 1) - y
     variables = {"ts": events["t"], "x": x, "y": y, "pol": events["p"].astype(np.int16)}
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        savemat(file, {name: column.reshape(-1, 1) for name, column in variables.items()})
+    columns = {name: column.reshape(-1, 1) for name, column in variables.items()}
+    write_file(path, [matlab5_bytes(columns)])
