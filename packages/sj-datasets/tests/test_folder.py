@@ -88,7 +88,9 @@ def test_indices_end_where_the_samples_end(root):
     assert sum(1 for _ in train) == 9  # type: ignore[call-overload]
     with pytest.raises(IndexError):
         train[9]
-    assert train[-1][1] == 2
+    assert train[-1][1] == train[np.int64(8)][1] == 2
+    with pytest.raises(TypeError, match="slice"):
+        train[1:3]
 
 
 def test_only_the_split_that_is_asked_for_is_built(root):
@@ -212,6 +214,12 @@ def test_bad_arguments_touch_nothing(tmp_path, arguments, error, message):
     with pytest.raises(error, match=message):
         Toy(tmp_path / "new", **arguments)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_root_that_is_a_file_is_told(tmp_path):
+    (tmp_path / "root").touch()
+    with pytest.raises(NotADirectoryError, match=r"folder .*root does not exist"):
+        Toy(tmp_path / "root", True)
 
 
 def test_an_unwritable_root_is_told(tmp_path, monkeypatch):

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
 
 from sj_datasets.folder import NeuromorphicDatasetFolder
 from sj_datasets.frame_files import np_savez
+from sj_datasets.n_mnist import NMNIST
 
+pytestmark = pytest.mark.filterwarnings("ignore::sj_datasets.fake.SyntheticDataWarning")
 QUIET = {"progress": False, "workers": 0}
 FRAMES = {"data_type": "frame", "frames_number": 4, "split_by": "time"}
 
@@ -78,6 +81,24 @@ def test_a_killed_run_is_completed_by_the_next(tmp_path, script):
     assert outcome(run(script, tmp_path / "whole")) == (0, (100, 50))
     assert contents(killed) == contents(tmp_path / "whole")
     assert len(contents(killed)) == 100
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_a_killed_run_with_many_processes_is_completed_too(tmp_path):
+    code = (
+        "import sys; from sj_datasets.n_mnist import NMNIST\n"
+        "NMNIST(sys.argv[1], True, 'frame', 3, 'number', fake=True, workers=2, progress=False)"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, tmp_path / "root"]
+    process = subprocess.Popen(command)
+    events = tmp_path / "root" / "events_np"
+    while process.poll() is None and len(list(events.glob("train/*/[!.]*.npy"))) < 60:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    subprocess.run(command, check=True)
+    train = NMNIST(tmp_path / "root", True, "frame", 3, "number")
+    assert len(train) == 200 and all(frames.sum() == 400 for frames, _ in train)  # type: ignore[call-overload]
 
 
 def test_of_two_processes_one_builds(tmp_path, script):

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -103,7 +106,7 @@ def generated(body):
     return space["made"]
 
 
-ONE, OTHER = lambda e, H, W: 1, lambda e, H, W: 2  # fmt: skip
+ONE, OTHER = lambda e, H, W: 1, lambda e, H, W: 2
 
 
 @pytest.mark.parametrize(
@@ -120,6 +123,7 @@ ONE, OTHER = lambda e, H, W: 1, lambda e, H, W: 2  # fmt: skip
         (lambda: generated("H + 1"), lambda: generated("H - 1")),
         (lambda: generated("abs(H)"), lambda: generated("len(H)")),
         (lambda: max, lambda: min),
+        (lambda: ONE, lambda: OTHER),
         (lambda: closure(lambda: 0), lambda: closure(3)),
         (lambda: np.add, lambda: first),
         (lambda: Callable, lambda: first),
@@ -128,6 +132,22 @@ ONE, OTHER = lambda e, H, W: 1, lambda e, H, W: 2  # fmt: skip
 def test_the_hash_follows_the_code(make, other):
     assert function_hash(make()) == function_hash(make())
     assert function_hash(make()) != function_hash(other())
+
+
+def test_the_hash_is_the_same_in_every_process():
+    code = (
+        "import functools; from sj_datasets.manifest import function_hash as h\n"
+        "print(h(lambda e: e in {'a', 'b', 'c'}),"
+        " h(functools.partial(sorted, key={'x': {'a', 'b', 'c'}})))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in "12"
+    }  # fmt: skip
+    assert len(found) == 1
 
 
 def test_a_function_that_names_itself_can_be_hashed():

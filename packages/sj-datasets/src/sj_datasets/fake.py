@@ -131,7 +131,7 @@ def _read_marker(root: Path) -> dict[str, Any] | None:
     path = root / MARKER
     try:
         marker = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
         raise FormatError(path, f"damaged ({error}); delete {root}") from error

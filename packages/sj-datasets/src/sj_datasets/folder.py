@@ -12,6 +12,7 @@ done by one process at a time.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -120,7 +121,7 @@ class NeuromorphicDatasetFolder:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        path, label = self.samples[index]
+        path, label = self.samples[operator.index(index)]
         sample = self.loader(path)
         if self.transform is not None:
             sample = self.transform(sample)
@@ -275,8 +276,8 @@ class NeuromorphicDatasetFolder:
     def _ready_builder(self) -> NeuromorphicDatasetBuilder:
         root = self.cfg.root
         if not root.is_dir():
-            raise FileNotFoundError(
-                f"{root} does not exist; create it, or pass fake=True for a synthetic copy"
+            raise (NotADirectoryError if root.exists() else FileNotFoundError)(
+                f"folder {root} does not exist; create it, or pass fake=True for a synthetic copy"
             )
         builder = self.get_dataset_builder()
         builder.split = self.split_name()

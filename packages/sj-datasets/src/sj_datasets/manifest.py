@@ -95,7 +95,11 @@ class Manifest:
 
 
 def function_hash(function: Callable[..., Any]) -> str:
-    """Hash that changes when the code of ``function`` or what is bound to it changes."""
+    """Hash that changes when the code of ``function`` or what is bound to it changes.
+
+    Default arguments, closures, partial arguments and attributes of callable objects count;
+    other functions that it calls by name do not.
+    """
     digest = hashlib.sha256()
     _feed(function, digest.update)
     return digest.hexdigest()
@@ -115,6 +119,8 @@ def _feed(function: Callable[..., Any], update: Callable[[bytes], object]) -> No
         update(_value_bytes(function))  # a callable object: its class and its attributes
         function = type(function)
     try:
+        if code is not None and code.co_name == "<lambda>":
+            raise OSError("the lines of a lambda hold more than the lambda")
         update(inspect.getsource(function).encode())
     except (OSError, TypeError):
         if code is None:
@@ -133,7 +139,7 @@ def _feed_code(code: CodeType, update: Callable[[bytes], object]) -> None:
         if isinstance(constant, CodeType):
             _feed_code(constant, update)
         else:
-            update(repr(constant).encode())
+            update(repr(_ordered(constant)).encode())
 
 
 def _cell(cell: Any) -> object:
@@ -145,6 +151,17 @@ def _cell(cell: Any) -> object:
 
 def _value_bytes(value: object) -> bytes:
     try:
-        return pickle.dumps(value, protocol=4)
+        return pickle.dumps(_ordered(value), protocol=4)
     except Exception:  # not everything bound to a function can be pickled; its type still counts
         return type(value).__qualname__.encode()
+
+
+def _ordered(value: object) -> object:
+    """``value`` with sets as sorted lists: the order of a set differs between processes."""
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(repr, value))
+    if isinstance(value, (list, tuple)):
+        return [_ordered(item) for item in value]
+    if isinstance(value, dict):
+        return [(key, _ordered(item)) for key, item in value.items()]
+    return value

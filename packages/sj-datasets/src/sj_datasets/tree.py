@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from array import array
@@ -78,7 +79,9 @@ class SampleTree:
             self._fresh().write(self.folder)
         for path in _files(self.folder):
             if path.name.startswith(".") and path.name.endswith(_SUFFIXES):
-                os.unlink(path)
+                # a worker of the killed process may be about to finish this very file
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
 
     def finish(self, split: str, *, whole: bool = False) -> None:
         """Note that all samples of the split are there (``whole``: all of every split)."""
