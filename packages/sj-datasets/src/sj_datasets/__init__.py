@@ -42,14 +42,18 @@ from .play import play_frame, save_as_pic, save_frames
 from .registry import DATASETS, dataset_class
 from .sequential import SequentialView
 from .shd import SpikingHeidelbergDigits, SpikingSpeechCommands
+from .speechcommands import SpeechCommands
 from .spike_camera import (
     SpikeStream,
     load_vidar_dat,
+    merge_vidar_dat,
     save_vidar_dat,
     simulate_image,
     simulate_spikes,
+    visual_vidar_dat,
 )
 from .split import Subset, create_sub_dataset, split_to_train_test_set
+from .static import CIFAR10, MNIST, FashionMNIST
 from .transforms import RandomTemporalDelete, random_temporal_delete
 from .windows import integrate_events_by_windows, slice_by_count, slice_by_time
 
@@ -60,10 +64,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ASLDVS",
+    "CIFAR10",
     "CIFAR10DVS",
     "DATASETS",
     "EVENT_DTYPE",
     "HARDVS",
+    "MNIST",
     "NMNIST",
     "Bullying10kClassification",
     "CIFAR10DVSTEBNSplit",
@@ -74,6 +80,7 @@ __all__ = [
     "DownloadError",
     "ESImageNet",
     "Events",
+    "FashionMNIST",
     "FolderOptions",
     "FormatError",
     "ManualDownloadError",
@@ -84,6 +91,7 @@ __all__ = [
     "NeuromorphicDatasetFolder",
     "RandomTemporalDelete",
     "SequentialView",
+    "SpeechCommands",
     "SpikeStream",
     "SpikingHeidelbergDigits",
     "SpikingSpeechCommands",
@@ -105,6 +113,7 @@ __all__ = [
     "load_aedat_v3",
     "load_npz_frames",
     "load_vidar_dat",
+    "merge_vidar_dat",
     "np_savez",
     "pad_sequence_collate",
     "padded_sequence_mask",
@@ -125,6 +134,7 @@ __all__ = [
     "split_to_train_test_set",
     "synthetic_events",
     "transforms",
+    "visual_vidar_dat",
     "write_events",
 ]
 
