@@ -20,6 +20,7 @@ __all__ = [
     "check_order",
     "decoded_events",
     "header_lines",
+    "read_array",
     "read_file",
     "records",
     "write_file",
@@ -35,13 +36,22 @@ def read_file(path: str | os.PathLike[str], most: int = -1) -> bytes:
         FileNotFoundError: no such file.
         IsADirectoryError: a folder was given.
     """
+    with open(_recording(path), "rb") as file:
+        return file.read(most)
+
+
+def read_array(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """The bytes of the file as an array, which large files are read into faster."""
+    return np.fromfile(_recording(path), np.uint8)
+
+
+def _recording(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give one recording")
     if not path.exists():
         raise FileNotFoundError(f"no recording {path}")
-    with open(path, "rb") as file:
-        return file.read(most)
+    return path
 
 
 def header_lines(data: bytes, prefix: bytes, last: str | None = None) -> tuple[list[str], int]:

@@ -22,15 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FormatError
-from ..events import EventColumns, Events
-from ._binary import (
-    as_events,
-    check_field,
-    decoded_events,
-    header_lines,
-    read_file,
-    write_file,
-)
+from ..events import EVENT_DTYPE, EventColumns, Events
+from ._binary import as_events, check_field, header_lines, read_array, write_file
 
 __all__ = ["load_aedat_v3", "read_aedat3", "write_aedat3"]
 
@@ -42,6 +35,8 @@ _COMPRESSED = 0x8000
 _SLOT = 8
 _TIME_AT = 4
 _LARGEST_XY = (1 << 15) - 1
+_LONGEST_HEADER = 1 << 20
+_BLOCK = 1 << 15
 _SIZES = {
     "DVS128": (128, 128),
     "DAVIS240A": (180, 240),
@@ -62,6 +57,15 @@ class _Packet(NamedTuple):
     number: int
 
 
+class _Columns(NamedTuple):
+    """Where t, x, y, p of N events are put; each ``[N]``."""
+
+    t: NDArray[np.int64]
+    x: NDArray[np.uint16]
+    y: NDArray[np.uint16]
+    p: NDArray[np.uint8]
+
+
 def read_aedat3(path: str | os.PathLike[str], *, strict: bool = True) -> Events:
     """Valid polarity events of an AEDAT 3.1 recording, in the order of the file.
 
@@ -74,26 +78,24 @@ def read_aedat3(path: str | os.PathLike[str], *, strict: bool = True) -> Events:
         FormatError: another version, no end of header, compressed or truncated packets, a header
             that contradicts itself, or an event outside the sensor that the file names.
     """
-    data = read_file(path)
-    lines, start = header_lines(data, b"#", _END)
-    _check_header(path, lines, start)
-    packets = list(_polarity_packets(path, data, start, strict))
-    words, t = _joined(data, packets)
-    x, y = words >> 17, words >> 2 & _LARGEST_XY
-    size = _sensor_size(lines)
-    if size is not None and len(words) and (x.max() >= size[1] or y.max() >= size[0]):
-        raise FormatError(
-            path,
-            f"expected events within the {size[0]} rows and {size[1]} columns of the sensor that "
-            f"the header names, found y up to {y.max()}, x up to {x.max()}",
-            start,
-        )
-    return decoded_events(t, x, y, words >> 1 & 1, size)
+    data, packets, size = _scanned(path, strict)
+    array = np.empty(sum(packet.number for packet in packets), EVENT_DTYPE)
+    columns = _Columns(array["t"], array["x"], array["y"], array["p"])
+    count = _decode(path, data, packets, columns, size)
+    events = Events(array[:count])
+    events.sensor_size = size  # every event has been checked
+    return events
 
 
 def load_aedat_v3(file_name: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """Columns t, x, y, p of the valid polarity events of an AEDAT 3.1 recording."""
-    return read_aedat3(file_name).columns()
+    data, packets, size = _scanned(file_name, strict=True)
+    most = sum(packet.number for packet in packets)
+    # in one piece of memory, since many small ones cost more page faults
+    t, x, y, p = np.split(np.empty(13 * most, np.uint8), [8 * most, 10 * most, 12 * most])
+    columns = _Columns(t.view(np.int64), x.view(np.uint16), y.view(np.uint16), p)
+    count = _decode(file_name, data, packets, columns, size)
+    return {name: column[:count] for name, column in columns._asdict().items()}
 
 
 def write_aedat3(
@@ -137,6 +139,16 @@ def _packed(events: Events, capacity: int) -> Iterator[bytes | NDArray[np.uint32
             yield slots[start : start + number]
 
 
+def _scanned(
+    path: str | os.PathLike[str], strict: bool
+) -> tuple[memoryview, list[_Packet], tuple[int, int] | None]:
+    """The file, its polarity packets, and the rows and columns of its sensor."""
+    data = memoryview(read_array(path))
+    lines, start = header_lines(bytes(data[:_LONGEST_HEADER]), b"#", _END)
+    _check_header(path, lines, start)
+    return data, list(_polarity_packets(path, data, start, strict)), _sensor_size(lines)
+
+
 def _check_header(path: str | os.PathLike[str], lines: list[str], end: int) -> None:
     if not lines or lines[0] != _VERSION:
         found = f"'#{lines[0]}'" if lines else "no header"
@@ -157,9 +169,10 @@ def _sensor_size(lines: list[str]) -> tuple[int, int] | None:
 
 
 def _polarity_packets(
-    path: str | os.PathLike[str], data: bytes, offset: int, strict: bool
+    path: str | os.PathLike[str], data: memoryview, offset: int, strict: bool
 ) -> Iterator[_Packet]:
     end = len(data)
+    unpack = _HEADER.unpack_from
     while offset < end:
         body = offset + _HEADER.size
         if body > end:
@@ -168,19 +181,10 @@ def _polarity_packets(
                     path, f"expected a packet header of 28 bytes, {end - offset} are left", offset
                 )
             return
-        kind, _, slot, time_at, overflow, capacity, number, _ = _HEADER.unpack_from(data, offset)
+        kind, _, slot, time_at, overflow, capacity, number, _ = unpack(data, offset)
         if kind & _COMPRESSED:
             raise FormatError(path, "expected a plain packet, found a compressed one", offset)
         following = body + slot * capacity
-        if following > end:
-            if strict:
-                raise FormatError(
-                    path,
-                    f"expected a packet of {capacity} slots of {slot} bytes, but the file ends "
-                    f"after {end - body} bytes; it is truncated or corrupt",
-                    offset,
-                )
-            number = min(number, (end - body) // max(slot, 1))
         if kind == _POLARITY and number:
             if number > capacity or slot < _SLOT or not _TIME_AT <= time_at <= slot - 4:
                 raise FormatError(
@@ -189,34 +193,97 @@ def _polarity_packets(
                     f"with the time at byte {time_at}, which cannot be",
                     offset,
                 )
+            if following > end:
+                number = min(number, (end - body) // slot)
             yield _Packet(body, slot, time_at, overflow, number)
+        if following > end and strict:
+            raise FormatError(
+                path,
+                f"expected a packet of {capacity} slots of {slot} bytes, but the file ends "
+                f"after {end - body} bytes; it is truncated or corrupt",
+                offset,
+            )
         offset = following
 
 
-def _joined(
-    data: bytes, packets: list[_Packet]
-) -> tuple[NDArray[np.uint32], NDArray[np.int64] | NDArray[np.uint32]]:
-    """Words and times of all valid events."""
-    view = memoryview(data)
-    bodies = (
-        view[body : body + _SLOT * number]
-        if (slot, time_at) == (_SLOT, _TIME_AT)
-        else _narrowed(data, body, slot, time_at, number)
-        for body, slot, time_at, _, number in packets
-    )
-    slots = np.frombuffer(b"".join(bodies), "<u4").reshape(-1, 2)
-    words, t = slots[:, 0], slots[:, 1]
-    overflow = np.array([packet.overflow for packet in packets], np.int64)
-    if overflow.any():
-        t = np.repeat(overflow << 31, [packet.number for packet in packets]) | t
-    if len(words) and not np.bitwise_and.reduce(words) & 1:
-        valid = (words & 1).astype(bool)
-        words, t = words[valid], t[valid]
-    return words, t
+def _blocks(
+    data: memoryview, packets: list[_Packet]
+) -> Iterator[tuple[NDArray[np.uint32], int, int]]:
+    """Slots ``[n, 2]`` of word and time, their overflow, and the byte they come before.
+
+    A block joins packets of one overflow and is small enough to stay in the processor's cache.
+    """
+    parts: list[memoryview | bytes] = []
+    room, current, end = _BLOCK, 0, 0
+    for body, slot, time_at, overflow, number in packets:
+        if parts and (overflow != current or number > room):
+            yield np.frombuffer(b"".join(parts), "<u4").reshape(-1, 2), current, end
+            parts, room = [], _BLOCK
+        current = overflow
+        end = body + slot * number
+        whole = data[body:end]
+        for start in range(0, number, _BLOCK):
+            part = whole[slot * start : slot * (start + _BLOCK)]
+            parts.append(part if slot == _SLOT else _narrowed(part, slot, time_at))
+            if start + _BLOCK < number:
+                yield np.frombuffer(parts.pop(), "<u4").reshape(-1, 2), current, end
+        room -= number % _BLOCK
+    if parts:
+        yield np.frombuffer(b"".join(parts), "<u4").reshape(-1, 2), current, end
 
 
-def _narrowed(data: bytes, body: int, slot: int, time_at: int, number: int) -> bytes:
+def _narrowed(slots: memoryview, slot: int, time_at: int) -> bytes:
     """The word and the time of each slot, without what else the slots hold."""
-    fields = {"names": ["word", "t"], "formats": ["<u4", "<u4"], "offsets": [0, time_at]}
-    wide = np.frombuffer(data, np.dtype({**fields, "itemsize": slot}), number, body)
-    return np.stack([wide["word"], wide["t"]], axis=1).tobytes()
+    wide = np.frombuffer(slots, np.uint8).reshape(-1, slot)
+    return np.hstack([wide[:, :4], wide[:, time_at : time_at + 4]]).tobytes()
+
+
+def _decode(
+    path: str | os.PathLike[str],
+    data: memoryview,
+    packets: list[_Packet],
+    columns: _Columns,
+    size: tuple[int, int] | None,
+) -> int:
+    """Fill ``columns`` with the valid events; returns their number."""
+    scratch = (np.empty(_BLOCK, np.uint16), np.empty(_BLOCK, np.uint16), np.empty(_BLOCK, np.uint8))
+    count = 0
+    for slots, overflow, end in _blocks(data, packets):
+        x, y, p, valid = _fields(slots, *(column[: len(slots)] for column in scratch))
+        t = slots[:, 1]
+        if valid is not None:
+            t, x, y, p = t[valid], x[valid], y[valid], p[valid]
+        if size is not None and len(x) and (x.max() >= size[1] or y.max() >= size[0]):
+            raise FormatError(
+                path,
+                f"expected events within the {size[0]} rows and {size[1]} columns of the sensor "
+                f"that the header names, found y up to {y.max()}, x up to {x.max()} before",
+                end,
+            )
+        part = slice(count, count + len(x))
+        columns.t[part], columns.x[part], columns.y[part], columns.p[part] = t, x, y, p
+        if overflow:
+            columns.t[part] |= overflow << 31
+        count = part.stop
+    return count
+
+
+def _fields(
+    slots: NDArray[np.uint32], x: NDArray[np.uint16], y: NDArray[np.uint16], p: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """x, y, p of all slots, and which are valid if not all are.
+
+    The lower half of a word holds the low 14 bits of y, p and valid, the upper half x and the
+    highest bit of y. Halves are half as much to move as words.
+    """
+    halves = slots.view("<u2")
+    x[:], y[:] = halves[:, 1], halves[:, 0]
+    valid = None if np.bitwise_and.reduce(y) & 1 else (y & 1).astype(bool)
+    np.copyto(p, y, casting="unsafe")
+    np.right_shift(p, 1, out=p)
+    np.bitwise_and(p, 1, out=p)
+    np.right_shift(y, 2, out=y)
+    if np.bitwise_or.reduce(x) & 1:
+        y |= (x & 1) << 14
+    np.right_shift(x, 1, out=x)
+    return x, y, p, valid
