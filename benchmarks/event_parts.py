@@ -59,7 +59,7 @@ def all_parts(folder: Path, quick: bool) -> Iterator[Part]:
     """Every part; files go to the folder."""
     scale = 100 if quick else 1
     yield integrate(1_000_000 // scale)
-    yield _aedat(folder, 200_000 // scale)
+    yield _aedat(folder, 500_000 // scale)
     yield _cache(folder)
     yield _spikes(folder, 300 // scale)
 
