@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 
 from sj_datasets import cli
 from sj_datasets.download import Resource, ResourceSet, dataset_names
+from sj_datasets.errors import DownloadError
 from sj_datasets.events import Events
 from sj_datasets.formats.table import read_events, write_events
 from sj_datasets.registry import DATASETS
@@ -133,6 +135,9 @@ def test_download_and_verify(published, tmp_path, capsys):
     assert cli.main(["verify", "NMNIST", str(root)]) == 1
     assert "corrupt   Train.zip" in capsys.readouterr().out
     (root / "download/Train.zip").unlink()
+    (root / "Train.zip").write_text("Train.zip")
+    assert cli.main(["verify", "NMNIST", str(root)]) == 0
+    (root / "Train.zip").unlink()
     assert cli.main(["verify", "NMNIST", str(root)]) == 1
 
 
@@ -169,3 +174,19 @@ def test_prepare_makes_a_synthetic_copy(tmp_path, capsys):
     assert str(root / "duration_100000/test") in capsys.readouterr().out
     assert "synthetic" in fails(capsys, "download", "NMNIST", root)
     assert "synthetic" in fails(capsys, "verify", "NMNIST", root)
+
+
+def test_prepare_fetches_what_the_constructor_would_not(tmp_path, monkeypatch, capsys):
+    asked: list[object] = []
+
+    def fetch_all(files: ResourceSet, *_: object) -> NoReturn:
+        asked.append(files.dataset)
+        raise DownloadError("no network here")
+
+    monkeypatch.setattr("sj_datasets.download.fetch_all", fetch_all)
+    root = str(tmp_path / "root")
+    assert "no network" in fails(capsys, "prepare", "MNIST", root, "--test")
+    assert asked == ["MNIST"]
+    assert cli.main(["prepare", "MNIST", str(tmp_path / "fake"), "--fake", "--test"]) == 0
+    assert capsys.readouterr().out.endswith(" samples\n")
+    assert asked == ["MNIST"]

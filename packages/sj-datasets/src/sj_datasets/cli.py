@@ -6,6 +6,7 @@ Errors are one line on stderr and exit status 2.
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
 import sys
 import warnings
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = _parser().parse_args(argv)
     with warnings.catch_warnings():
-        warnings.simplefilter("default")
+        warnings.simplefilter("once")
         warnings.showwarning = _show_warning
         try:
             status = arguments.run(arguments)
@@ -205,7 +206,7 @@ def _real_root(root: str) -> Path:
 
 def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
     command = _add_command(
-        commands, "verify", "check the files in ROOT/download; exit status 1 if one is bad"
+        commands, "verify", "check the published files in ROOT; exit status 1 if one is bad"
     )
     command.set_defaults(run=_verify)
     _add_dataset(command)
@@ -218,7 +219,11 @@ def _verify(arguments: argparse.Namespace) -> int:
     root = _real_root(arguments.root)
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder")
-    states = verify(published, root / "download", reread=True)
+    # data sets of images and sounds keep their files elsewhere, as other libraries do
+    places = (root / "download", root, root / "raw", root / arguments.name / "raw")
+    names = [file.name for file in published.files]
+    found = (place for place in places if any((place / name).exists() for name in names))
+    states = verify(published, next(found, places[0]), reread=True)
     required = {file.name for file in published.files if file.required}
     for name, state in states.items():
         print(f"{state:9} {name}{'' if name in required else ' (not required)'}")
@@ -263,7 +268,10 @@ def _prepare(arguments: argparse.Namespace) -> int:
             given[name] = value
     if arguments.frames_number is not None or arguments.duration is not None:
         given["data_type"] = "frame"
-    if arguments.quiet:
+    known = inspect.signature(dataset).parameters
+    if "download" in known and not arguments.fake:
+        given["download"] = True
+    if "options" in known and arguments.quiet:
         given["progress"] = False
     for ready in prepare(dataset, arguments.root, fake=arguments.fake, **given):
         print(f"{getattr(ready, 'root', arguments.root)}: {len(ready)} samples")
@@ -276,7 +284,7 @@ def _split_argument(dataset: type[Any], name: str, split: str | None) -> dict[st
         return {}
     choices = {
         {True: "train", False: "test"}.get(value, value): {key: value}
-        for choice in getattr(dataset, "split_arguments", list)()
+        for choice in dataset.split_arguments()
         for key, value in choice.items()
     }
     if split not in choices:
