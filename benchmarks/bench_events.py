@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
     made.add_argument("--seconds", type=float, default=8.0, help="CPU time per table")
     made.add_argument(
-        "--allocator", choices=("kept", "hugepages", "default", "as-is"), default="kept",
+        "--allocator", choices=("kept", "hugepages", "default", "as-is"), default="default",
         help="setting of the C library; as-is leaves the environment alone",
     )  # fmt: skip
     return made
