@@ -70,10 +70,13 @@ def extract_all(
     """
     target = Path(folder).absolute()
     sources = _first_parts([Path(archive) for archive in archives])
-    with folder_lock(target.parent, f".{target.name}.lock"):
-        for stale in target.parent.glob(_temporary_name(target, "*")):
+    beside = target.parent
+    if target.is_dir() and not os.access(beside, os.W_OK):
+        beside = target
+    with folder_lock(beside, f".{target.name}.lock"):
+        for stale in beside.glob(_temporary_name(target, "*")):
             shutil.rmtree(stale)
-        temporary = target.parent / _temporary_name(target, secrets.token_hex(4))
+        temporary = beside / _temporary_name(target, secrets.token_hex(4))
         temporary.mkdir()
         try:
             for source in sources:
