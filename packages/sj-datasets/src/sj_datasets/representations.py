@@ -17,7 +17,7 @@ from .events import EventColumns
 
 __all__ = ["to_bina_rep", "to_binary_frames", "to_bins", "to_time_surface", "to_voxel_grid"]
 
-_TOGETHER = 1 << 20  # events; weights and cells of more would only take memory
+_TOGETHER = 1 << 16  # events; weights and cells of more would only take memory
 
 
 def to_voxel_grid(events: EventColumns, n_bins: int, H: int, W: int) -> NDArray[np.float32]:
