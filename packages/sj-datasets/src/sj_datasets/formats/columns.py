@@ -41,10 +41,10 @@ def read_columns(
         FormatError: neither kind of file, a missing or broken column, values that are no whole
             numbers or do not fit, or an event outside the sensor.
     """
-    data = read_file(path)
-    if data.startswith(NPY_MAGIC):
-        columns = _structured(path, data)
-    elif data.startswith(b"PK"):
+    start = read_file(path, len(NPY_MAGIC))
+    if start == NPY_MAGIC:
+        columns = _structured(path, read_file(path))
+    elif start.startswith(b"PK"):
         columns = read_npz_arrays(path, _FIELDS)
     else:
         raise FormatError(path, "expected a .npy or .npz file", 0)

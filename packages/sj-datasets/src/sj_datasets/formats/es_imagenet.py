@@ -32,7 +32,7 @@ def read_es_imagenet(path: str | os.PathLike[str]) -> Events:
         FormatError: no whole ``.npz``, arrays of another shape, values that are no whole numbers,
             or an event outside 256 x 256 pixels.
     """
-    if not read_file(path).startswith(b"PK"):
+    if not read_file(path, 2).startswith(b"PK"):
         raise FormatError(path, "expected a .npz file with the arrays pos and neg", 0)
     arrays = read_npz_arrays(path, ("pos", "neg"))
     rows = {name: _rows(path, name, array) for name, array in arrays.items()}
