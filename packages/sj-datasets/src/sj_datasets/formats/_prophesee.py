@@ -50,12 +50,10 @@ def header_fields(
     Raises:
         FormatError: a line that begins as text holds something else.
     """
-    lines, offset = header_lines(data, b"%")
-    if "end" in lines:
-        # what follows may look like a line by chance
-        lines = lines[: lines.index("end") + 1]
-        offset = _end_of_line(data, len(lines))
-    elif (required and not lines) or _begins_a_line(data[offset : offset + 4]):
+    lines, offset = header_lines(data, b"%", last="end")
+    # after the last line, events may look like a line by chance
+    ended = lines[-1:] == ["end"]
+    if (required and not lines) or (not ended and _begins_a_line(data[offset : offset + 4])):
         raise FormatError(
             path, "expected a header line of readable text that ends with a line feed", offset
         )
@@ -71,13 +69,6 @@ def _begins_a_line(start: bytes) -> bool:
     return start.startswith(b"%") and all(
         32 <= byte < 128 or byte in _TEXT_CONTROLS for byte in start
     )
-
-
-def _end_of_line(data: bytes, count: int) -> int:
-    offset = 0
-    for _ in range(count):
-        offset = data.index(b"\n", offset) + 1
-    return offset
 
 
 def sensor_size(path: PathLike, fields: dict[str, str]) -> tuple[int, int] | None:
