@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
 from sj_datasets.formats.cifar10 import read_cifar10, write_cifar10
 
 
+@settings(max_examples=20)
 @given(n=st.integers(0, 5), seed=st.integers(0, 99))
 def test_reading_gives_back_what_was_written(tmp_path_factory, n, seed):
     rng = np.random.default_rng(seed)

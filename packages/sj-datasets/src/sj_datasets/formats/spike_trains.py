@@ -12,8 +12,9 @@ of Spiking Neural Networks", 2020.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..atomic import atomic_path
 from ..errors import FormatError
+from ._vlen import HeapFile, VlenColumn, vlen_column
 
 if TYPE_CHECKING:
     import h5py
@@ -34,9 +36,14 @@ SPIKE_TRAIN_UNITS = 700
 
 class _Handles(NamedTuple):
     file: h5py.File
-    times: h5py.Dataset
-    units: h5py.Dataset
+    heap: HeapFile
+    times: h5py.Dataset | VlenColumn
+    units: h5py.Dataset | VlenColumn
     process: int
+
+    def close(self) -> None:
+        self.file.close()
+        self.heap.close()
 
 
 class SpikeTrainFile:
@@ -68,11 +75,12 @@ class SpikeTrainFile:
         self.path = Path(path)
         self.units = units
         self._handles: _Handles | None = None
+        handles = self._opened()
         try:
-            handles = self._opened()
-            self.labels = _whole_numbers(self.path, handles.file, "labels")
+            with _damage(self.path, "labels or extras cannot be read"):
+                self.labels = _whole_numbers(self.path, handles.file, "labels")
+                self.speakers, self.keys = _extras(self.path, handles.file)
             self._check_length("spikes/times", len(handles.times))
-            self.speakers, self.keys = _extras(self.path, handles.file)
         finally:
             self.close()
         if self.speakers is not None:
@@ -93,19 +101,15 @@ class SpikeTrainFile:
             raise IndexError(f"sample {index} of {self.path}, which has {count}")
         index %= count
         handles = self._opened()
-        try:
+        with _damage(self.path, f"sample {index} cannot be read"):
             t, x = handles.times[index], handles.units[index]
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise FormatError(
-                self.path, f"sample {index} cannot be read ({error}); the file is damaged"
-            ) from error
         return self._checked(index, np.asarray(t), np.asarray(x))
 
     def close(self) -> None:
         """Close the file; reading another sample opens it again."""
         handles, self._handles = self._handles, None
         if handles is not None:
-            handles.file.close()
+            handles.close()
 
     def __enter__(self) -> SpikeTrainFile:
         return self
@@ -124,13 +128,7 @@ class SpikeTrainFile:
         if handles is None or handles.process != os.getpid():
             # a forked process must not share the file position of its parent
             self.close()
-            file = _open(self.path)
-            try:
-                handles = _Handles(file, *_spike_datasets(self.path, file), os.getpid())
-            except BaseException:
-                file.close()
-                raise
-            self._handles = handles
+            handles = self._handles = _open(self.path)
         return handles
 
     def _check_length(self, name: str, count: int) -> None:
@@ -192,56 +190,73 @@ def write_spike_trains(
         file["extra/keys"] = np.array([key.encode() for key in keys] or [], dtype="S")
 
 
-def _open(path: Path) -> h5py.File:
+def _open(path: Path) -> _Handles:
     import h5py
 
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
+    heap = HeapFile(path)
+    file = None
     try:
-        return h5py.File(path, "r")
-    except PermissionError:
+        with _damage(path, "not a complete HDF5 file"):
+            file = h5py.File(path, "r")
+            columns = [
+                vlen_column(heap, dataset, element) or dataset
+                for dataset, element in _spike_datasets(path, file)
+            ]
+            return _Handles(file, heap, columns[0], columns[1], os.getpid())
+    except BaseException:
+        heap.close()
+        if file is not None:
+            file.close()
         raise
-    except (OSError, RuntimeError) as error:
-        raise FormatError(path, f"not a complete HDF5 file ({error})") from error
+
+
+@contextlib.contextmanager
+def _damage(path: Path, what: str) -> Iterator[None]:
+    """Turn what the library raises for damaged files into one error."""
+    try:
+        yield
+    except (FormatError, PermissionError):
+        raise
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as error:
+        raise FormatError(path, f"{what} ({error})") from error
 
 
 def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     import h5py
 
-    try:
-        found = file.get(name)
-        if not isinstance(found, h5py.Dataset):
-            raise FormatError(path, f"no dataset {name!r}; is this a file of SHD or SSC?")
-        if found.ndim != 1:
-            raise FormatError(path, f"{name} must be one-dimensional, got {list(found.shape)}")
-    except (OSError, RuntimeError, KeyError) as error:
-        raise FormatError(path, f"{name} cannot be read ({error})") from error
+    found = file.get(name)
+    if not isinstance(found, h5py.Dataset):
+        raise FormatError(path, f"no dataset {name!r}; is this a file of SHD or SSC?")
+    if found.ndim != 1:
+        raise FormatError(path, f"{name} must be one-dimensional, got {list(found.shape)}")
+    # a damaged length must not ask for more memory than the file could fill
+    if len(found) > path.stat().st_size:
+        raise FormatError(path, f"{name} claims {len(found)} samples, more than the file holds")
     return found
 
 
-def _spike_datasets(path: Path, file: h5py.File) -> tuple[h5py.Dataset, h5py.Dataset]:
+def _spike_datasets(path: Path, file: h5py.File) -> Iterator[tuple[h5py.Dataset, np.dtype[Any]]]:
     import h5py
 
     times, units = (_dataset(path, file, f"spikes/{name}") for name in ("times", "units"))
+    if len(times) != len(units):
+        raise FormatError(path, f"{len(times)} trains of times but {len(units)} of units")
     for dataset, kinds, words in ((times, "f", "real numbers"), (units, "ui", "whole numbers")):
         element = h5py.check_vlen_dtype(dataset.dtype)
         if not isinstance(element, np.dtype) or element.kind not in kinds:
             raise FormatError(
                 path, f"{dataset.name} must hold arrays of {words}, got {dataset.dtype}"
             )
-    if len(times) != len(units):
-        raise FormatError(path, f"{len(times)} trains of times but {len(units)} of units")
-    return times, units
+        yield dataset, element
 
 
 def _whole_numbers(path: Path, file: h5py.File, name: str) -> NDArray[np.int64]:
     dataset = _dataset(path, file, name)
     if dataset.dtype.kind not in "ui":
         raise FormatError(path, f"{name} must hold whole numbers, got {dataset.dtype}")
-    try:
-        return np.asarray(dataset[:]).astype(np.int64)
-    except (OSError, RuntimeError) as error:
-        raise FormatError(path, f"{name} cannot be read ({error})") from error
+    return np.asarray(dataset[:]).astype(np.int64)
 
 
 def _extras(path: Path, file: h5py.File) -> tuple[NDArray[np.int64] | None, tuple[str, ...] | None]:
