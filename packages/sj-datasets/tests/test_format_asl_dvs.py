@@ -6,7 +6,7 @@ import zlib
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
@@ -47,6 +47,7 @@ def matlab(**changes) -> bytes:
     )
 
 
+@settings(max_examples=40)
 @given(
     rows=st.lists(
         st.tuples(

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
@@ -37,6 +37,7 @@ def raw(path, pickled: bytes, shape: str = "(1,)") -> None:
     path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + pickled)
 
 
+@settings(max_examples=40)
 @given(
     rows=st.lists(
         st.tuples(

@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
@@ -25,6 +25,7 @@ def npy(header: str, body: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
     return b"\x93NUMPY" + version + length + header.encode() + body
 
 
+@settings(max_examples=40)
 @given(
     rows=st.lists(
         st.tuples(

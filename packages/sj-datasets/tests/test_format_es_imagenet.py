@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
@@ -22,6 +22,7 @@ def test_brighter_and_darker_events_are_merged_by_time_in_stable_order(tmp_path)
     ]
 
 
+@settings(max_examples=40)
 @given(
     rows=st.lists(
         st.tuples(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
@@ -83,6 +83,7 @@ def test_words_that_look_like_a_line_after_the_end_of_the_header(tmp_path):
     assert read_evt2(path).count == 0
 
 
+@settings(max_examples=40)
 @given(
     rows=st.lists(
         st.tuples(

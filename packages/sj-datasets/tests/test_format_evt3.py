@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
@@ -143,6 +143,7 @@ EVENTS = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(rows=EVENTS, size=st.sampled_from([None, (2048, 2048)]))
 def test_what_is_written_is_read(rows, size, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "round.raw"

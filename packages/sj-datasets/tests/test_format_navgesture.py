@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
@@ -22,6 +22,7 @@ ROWS = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(rows=ROWS, upright=st.booleans())
 def test_what_is_written_is_read_when_nothing_is_changed(rows, upright, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "round.dat"

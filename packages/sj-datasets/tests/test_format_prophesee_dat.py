@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
@@ -16,6 +16,7 @@ def record(t: int, x: int, y: int, p: int) -> bytes:
     return np.array([t, p << 28 | y << 14 | x], "<u4").tobytes()
 
 
+@settings(max_examples=40)
 @given(
     rows=st.lists(
         st.tuples(

@@ -5,7 +5,7 @@ import wave
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
@@ -26,6 +26,7 @@ def form(kind: int, channels: int, bits: int, rate: int = 8000) -> bytes:
     return struct.pack("<HHIIHH", kind, channels, rate, rate * block, block, bits)
 
 
+@settings(max_examples=40)
 @given(
     values=st.lists(st.integers(-128, 127), max_size=12),
     channels=st.integers(1, 3),
