@@ -84,6 +84,17 @@ def test_wide_slots_with_the_time_elsewhere(path: Path) -> None:
     assert columns(read_aedat3(path))[:2] == [[3, 4, 5], [7, 7, 1]]
 
 
+def test_wide_slots_in_a_packet_longer_than_a_block(path: Path) -> None:
+    slots = np.zeros((70_000, 3), "<u4")
+    slots[:, 0] = 5 << 17 | 1
+    slots[:, 2] = np.arange(70_000)
+    header = packet(size=12, time_at=8, capacity=70_000, number=70_000)
+    path.write_bytes(HEADER + header + slots.tobytes())
+    events = read_aedat3(path)
+    np.testing.assert_array_equal(events["t"], np.arange(70_000))
+    assert np.all(events["x"] == 5)
+
+
 def test_a_header_alone_has_no_events(path: Path) -> None:
     path.write_bytes(HEADER)
     assert read_aedat3(path).count == 0
@@ -167,8 +178,9 @@ def test_packets_without_events_are_not_written(path: Path) -> None:
         write_aedat3(path, Events.from_arrays([], [], [], []), capacity=0)
 
 
-@pytest.mark.parametrize("count", [70_000, 200_000])
-def test_long_recordings_of_packets_of_uneven_length(path: Path, count: int) -> None:
+@pytest.mark.parametrize("capacity", [997, 65_536, 150_000])
+def test_recordings_and_packets_longer_than_a_block(path: Path, capacity: int) -> None:
+    count = 140_000
     rng = np.random.default_rng(count)
     events = Events.from_arrays(
         t=np.sort(rng.integers(0, 1 << 33, count)),
@@ -177,7 +189,7 @@ def test_long_recordings_of_packets_of_uneven_length(path: Path, count: int) -> 
         p=rng.integers(0, 2, count),
         sensor_size=(128, 128),
     )
-    write_aedat3(path, events, capacity=997)
+    write_aedat3(path, events, capacity=capacity)
     assert read_aedat3(path) == events
 
 

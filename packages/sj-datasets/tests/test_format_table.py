@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from pathlib import Path
 
@@ -100,6 +101,16 @@ def test_unknown_names_and_suffixes_are_refused(tmp_path: Path, events: Events) 
         write_events(tmp_path / "a.txt", events)
     with pytest.raises(FileNotFoundError):
         detect_format(tmp_path / "missing.bin")
+
+
+def test_a_format_without_writer_is_refused(
+    tmp_path: Path, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FORMATS, "atis", dataclasses.replace(FORMATS["atis"], write=None))
+    with pytest.raises(ValueError, match="'atis' can only be read"):
+        write_events(tmp_path / "a.bin", events, "atis")
+    with pytest.raises(ValueError, match=r"no format is written with the suffix '\.bin'"):
+        write_events(tmp_path / "a.bin", events)
 
 
 def dat(tmp_path: Path, words: list[int], header: bytes = b"") -> Path:

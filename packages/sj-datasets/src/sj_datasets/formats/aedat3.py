@@ -30,13 +30,14 @@ __all__ = ["load_aedat_v3", "read_aedat3", "write_aedat3"]
 _VERSION = "!AER-DAT3.1"
 _END = "!END-HEADER"
 _HEADER = struct.Struct("<HHIIIIII")
+_FIELDS_READ = struct.Struct("<H2x5I4x")
 _POLARITY = 1
 _COMPRESSED = 0x8000
 _SLOT = 8
 _TIME_AT = 4
 _LARGEST_XY = (1 << 15) - 1
-_LONGEST_HEADER = 1 << 20
-_BLOCK = 1 << 15
+_LONGEST_HEADER = 1 << 16
+_BLOCK = 1 << 16
 _SIZES = {
     "DVS128": (128, 128),
     "DAVIS240A": (180, 240),
@@ -47,14 +48,9 @@ _SIZES = {
 }
 
 
-class _Packet(NamedTuple):
-    """A polarity packet: where its slots start, and what its header says of them."""
-
-    body: int
-    slot: int
-    time_at: int
-    overflow: int
-    number: int
+# A polarity packet: where its slots start, bytes of a slot, byte of the time in it, overflow
+# count, slots used. A plain tuple, as recordings have thousands.
+_Packet = tuple[int, int, int, int, int]
 
 
 class _Columns(NamedTuple):
@@ -79,7 +75,7 @@ def read_aedat3(path: str | os.PathLike[str], *, strict: bool = True) -> Events:
             that contradicts itself, or an event outside the sensor that the file names.
     """
     data, packets, size = _scanned(path, strict)
-    array = np.empty(sum(packet.number for packet in packets), EVENT_DTYPE)
+    array = np.empty(sum(packet[-1] for packet in packets), EVENT_DTYPE)
     columns = _Columns(array["t"], array["x"], array["y"], array["p"])
     count = _decode(path, data, packets, columns, size)
     events = Events(array[:count])
@@ -90,7 +86,7 @@ def read_aedat3(path: str | os.PathLike[str], *, strict: bool = True) -> Events:
 def load_aedat_v3(file_name: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """Columns t, x, y, p of the valid polarity events of an AEDAT 3.1 recording."""
     data, packets, size = _scanned(file_name, strict=True)
-    most = sum(packet.number for packet in packets)
+    most = sum(packet[-1] for packet in packets)
     # in one piece of memory, since many small ones cost more page faults
     t, x, y, p = np.split(np.empty(13 * most, np.uint8), [8 * most, 10 * most, 12 * most])
     columns = _Columns(t.view(np.int64), x.view(np.uint16), y.view(np.uint16), p)
@@ -143,10 +139,10 @@ def _scanned(
     path: str | os.PathLike[str], strict: bool
 ) -> tuple[memoryview, list[_Packet], tuple[int, int] | None]:
     """The file, its polarity packets, and the rows and columns of its sensor."""
-    data = memoryview(read_array(path))
+    data = read_array(path).data
     lines, start = header_lines(bytes(data[:_LONGEST_HEADER]), b"#", _END)
     _check_header(path, lines, start)
-    return data, list(_polarity_packets(path, data, start, strict)), _sensor_size(lines)
+    return data, _polarity_packets(path, data, start, strict), _sensor_size(lines)
 
 
 def _check_header(path: str | os.PathLike[str], lines: list[str], end: int) -> None:
@@ -170,23 +166,22 @@ def _sensor_size(lines: list[str]) -> tuple[int, int] | None:
 
 def _polarity_packets(
     path: str | os.PathLike[str], data: memoryview, offset: int, strict: bool
-) -> Iterator[_Packet]:
+) -> list[_Packet]:
+    packets: list[_Packet] = []
     end = len(data)
-    unpack = _HEADER.unpack_from
+    unpack = _FIELDS_READ.unpack_from
     while offset < end:
-        body = offset + _HEADER.size
+        body = offset + 28
         if body > end:
             if strict:
                 raise FormatError(
                     path, f"expected a packet header of 28 bytes, {end - offset} are left", offset
                 )
-            return
-        kind, _, slot, time_at, overflow, capacity, number, _ = unpack(data, offset)
-        if kind & _COMPRESSED:
-            raise FormatError(path, "expected a plain packet, found a compressed one", offset)
+            break
+        kind, slot, time_at, overflow, capacity, number = unpack(data, offset)
         following = body + slot * capacity
-        if kind == _POLARITY and number:
-            if number > capacity or slot < _SLOT or not _TIME_AT <= time_at <= slot - 4:
+        if kind == _POLARITY:
+            if number and (number > capacity or slot < _SLOT or not 4 <= time_at <= slot - 4):
                 raise FormatError(
                     path,
                     f"a polarity packet says {number} events in {capacity} slots of {slot} bytes "
@@ -194,8 +189,10 @@ def _polarity_packets(
                     offset,
                 )
             if following > end:
-                number = min(number, (end - body) // slot)
-            yield _Packet(body, slot, time_at, overflow, number)
+                number = min(number, (end - body) // max(slot, 1))
+            packets.append((body, slot, time_at, overflow, number))
+        elif kind & _COMPRESSED:
+            raise FormatError(path, "expected a plain packet, found a compressed one", offset)
         if following > end and strict:
             raise FormatError(
                 path,
@@ -204,6 +201,7 @@ def _polarity_packets(
                 offset,
             )
         offset = following
+    return packets
 
 
 def _blocks(
@@ -216,20 +214,23 @@ def _blocks(
     parts: list[memoryview | bytes] = []
     room, current, end = _BLOCK, 0, 0
     for body, slot, time_at, overflow, number in packets:
-        if parts and (overflow != current or number > room):
-            yield np.frombuffer(b"".join(parts), "<u4").reshape(-1, 2), current, end
+        if parts and (number > room or overflow != current):
+            yield _slots(parts), current, end
             parts, room = [], _BLOCK
-        current = overflow
-        end = body + slot * number
-        whole = data[body:end]
-        for start in range(0, number, _BLOCK):
-            part = whole[slot * start : slot * (start + _BLOCK)]
-            parts.append(part if slot == _SLOT else _narrowed(part, slot, time_at))
-            if start + _BLOCK < number:
-                yield np.frombuffer(parts.pop(), "<u4").reshape(-1, 2), current, end
-        room -= number % _BLOCK
+        current, end = overflow, body + slot * number
+        while number > _BLOCK:
+            part = data[body : body + slot * _BLOCK]
+            yield _slots([part if slot == _SLOT else _narrowed(part, slot, time_at)]), current, end
+            body, number = body + slot * _BLOCK, number - _BLOCK
+        part = data[body:end]
+        parts.append(part if slot == _SLOT else _narrowed(part, slot, time_at))
+        room -= number
     if parts:
-        yield np.frombuffer(b"".join(parts), "<u4").reshape(-1, 2), current, end
+        yield _slots(parts), current, end
+
+
+def _slots(parts: list[memoryview | bytes]) -> NDArray[np.uint32]:
+    return np.frombuffer(b"".join(parts), "<u4").reshape(-1, 2)
 
 
 def _narrowed(slots: memoryview, slot: int, time_at: int) -> bytes:
@@ -246,10 +247,12 @@ def _decode(
     size: tuple[int, int] | None,
 ) -> int:
     """Fill ``columns`` with the valid events; returns their number."""
-    scratch = (np.empty(_BLOCK, np.uint16), np.empty(_BLOCK, np.uint16), np.empty(_BLOCK, np.uint8))
+    room_x, room_y = np.empty(_BLOCK, np.uint16), np.empty(_BLOCK, np.uint16)
+    room_p = np.empty(_BLOCK, np.uint8)
     count = 0
     for slots, overflow, end in _blocks(data, packets):
-        x, y, p, valid = _fields(slots, *(column[: len(slots)] for column in scratch))
+        n = len(slots)
+        x, y, p, valid = _fields(slots, room_x[:n], room_y[:n], room_p[:n])
         t = slots[:, 1]
         if valid is not None:
             t, x, y, p = t[valid], x[valid], y[valid], p[valid]
