@@ -2,148 +2,148 @@
 
 Datasets, events and frames are here; `formats` reads and writes recordings, `transforms` augments,
 `spike_camera` is about cameras whose pixels integrate light, `download` fetches published files.
+
+Each name is imported from its module when it is first used, so that what one dataset needs never
+stands in the way of another; `__init__.pyi` says the same to type checkers.
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-from . import formats, representations, slicing, spike_camera, transforms
-from .asl_dvs import ASLDVS
-from .bullying10k import Bullying10kClassification
-from .cifar10_dvs import CIFAR10DVS, CIFAR10DVSTEBNSplit
-from .config import Conversion, FolderOptions, NeuromorphicDatasetConfig
-from .dvs128_gesture import DVS128Gesture
-from .dvs_lip import DVSLip
-from .errors import ChecksumError, DownloadError, FormatError, ManualDownloadError
-from .es_imagenet import ESImageNet
-from .events import EVENT_DTYPE, Events
-from .fake import SyntheticDataWarning, prepare, synthetic_events
-from .folder import NeuromorphicDatasetFolder
-from .formats.aedat3 import load_aedat_v3
-from .formats.atis import load_ATIS_bin
-from .formats.table import detect_format, read_events, write_events
-from .frame_files import (
-    create_same_directory_structure,
-    integrate_events_file_to_frames_file_by_fixed_duration,
-    integrate_events_file_to_frames_file_by_fixed_frames_number,
-    load_npz_frames,
-    np_savez,
-)
-from .frames import (
-    cal_fixed_frames_number_segment_index,
-    integrate_events_by_fixed_duration,
-    integrate_events_by_fixed_frames_number,
-    integrate_events_segment_to_frame,
-)
-from .hardvs import HARDVS
-from .n_caltech101 import NCaltech101
-from .n_mnist import NMNIST
-from .nav_gesture import NAVGestureSit, NAVGestureWalk
-from .play import play_frame, save_as_pic, save_frames
-from .registry import DATASETS, dataset_class
-from .sequential import SequentialView
-from .shd import SpikingHeidelbergDigits, SpikingSpeechCommands
-from .speechcommands import SpeechCommands
-from .spike_camera import (
-    SpikeStream,
-    load_vidar_dat,
-    merge_vidar_dat,
-    save_vidar_dat,
-    simulate_image,
-    simulate_spikes,
-    visual_vidar_dat,
-)
-from .split import Subset, create_sub_dataset, split_to_train_test_set
-from .static import CIFAR10, MNIST, FashionMNIST
-from .transforms import RandomTemporalDelete, random_temporal_delete
-from .windows import integrate_events_by_windows, slice_by_count, slice_by_time
-
-if TYPE_CHECKING:
-    from .collate import pad_sequence_collate, padded_sequence_mask
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "ASLDVS",
-    "CIFAR10",
-    "CIFAR10DVS",
-    "DATASETS",
-    "EVENT_DTYPE",
-    "HARDVS",
-    "MNIST",
-    "NMNIST",
-    "Bullying10kClassification",
-    "CIFAR10DVSTEBNSplit",
-    "ChecksumError",
-    "Conversion",
-    "DVS128Gesture",
-    "DVSLip",
-    "DownloadError",
-    "ESImageNet",
-    "Events",
-    "FashionMNIST",
-    "FolderOptions",
-    "FormatError",
-    "ManualDownloadError",
-    "NAVGestureSit",
-    "NAVGestureWalk",
-    "NCaltech101",
-    "NeuromorphicDatasetConfig",
-    "NeuromorphicDatasetFolder",
-    "RandomTemporalDelete",
-    "SequentialView",
-    "SpeechCommands",
-    "SpikeStream",
-    "SpikingHeidelbergDigits",
-    "SpikingSpeechCommands",
-    "Subset",
-    "SyntheticDataWarning",
-    "cal_fixed_frames_number_segment_index",
-    "create_same_directory_structure",
-    "create_sub_dataset",
-    "dataset_class",
-    "detect_format",
-    "formats",
-    "integrate_events_by_fixed_duration",
-    "integrate_events_by_fixed_frames_number",
-    "integrate_events_by_windows",
-    "integrate_events_file_to_frames_file_by_fixed_duration",
-    "integrate_events_file_to_frames_file_by_fixed_frames_number",
-    "integrate_events_segment_to_frame",
-    "load_ATIS_bin",
-    "load_aedat_v3",
-    "load_npz_frames",
-    "load_vidar_dat",
-    "merge_vidar_dat",
-    "np_savez",
-    "pad_sequence_collate",
-    "padded_sequence_mask",
-    "play_frame",
-    "prepare",
-    "random_temporal_delete",
-    "read_events",
-    "representations",
-    "save_as_pic",
-    "save_frames",
-    "save_vidar_dat",
-    "simulate_image",
-    "simulate_spikes",
-    "slice_by_count",
-    "slice_by_time",
-    "slicing",
-    "spike_camera",
-    "split_to_train_test_set",
-    "synthetic_events",
-    "transforms",
-    "visual_vidar_dat",
-    "write_events",
-]
+_EXPORTS: dict[str, tuple[str, ...]] = {
+    "asl_dvs": ("ASLDVS",),
+    "bullying10k": ("Bullying10kClassification",),
+    "cifar10_dvs": (
+        "CIFAR10DVS",
+        "CIFAR10DVSTEBNSplit",
+    ),
+    "collate": (
+        "pad_sequence_collate",
+        "padded_sequence_mask",
+    ),
+    "config": (
+        "Conversion",
+        "FolderOptions",
+        "NeuromorphicDatasetConfig",
+    ),
+    "dvs128_gesture": ("DVS128Gesture",),
+    "dvs_lip": ("DVSLip",),
+    "errors": (
+        "ChecksumError",
+        "DownloadError",
+        "FormatError",
+        "ManualDownloadError",
+    ),
+    "es_imagenet": ("ESImageNet",),
+    "events": (
+        "EVENT_DTYPE",
+        "Events",
+    ),
+    "fake": (
+        "SyntheticDataWarning",
+        "prepare",
+        "synthetic_events",
+    ),
+    "folder": ("NeuromorphicDatasetFolder",),
+    "formats.aedat3": ("load_aedat_v3",),
+    "formats.atis": ("load_ATIS_bin",),
+    "formats.table": (
+        "detect_format",
+        "read_events",
+        "write_events",
+    ),
+    "frame_files": (
+        "create_same_directory_structure",
+        "integrate_events_file_to_frames_file_by_fixed_duration",
+        "integrate_events_file_to_frames_file_by_fixed_frames_number",
+        "load_npz_frames",
+        "np_savez",
+    ),
+    "frames": (
+        "cal_fixed_frames_number_segment_index",
+        "integrate_events_by_fixed_duration",
+        "integrate_events_by_fixed_frames_number",
+        "integrate_events_segment_to_frame",
+        "integrate_spikes_by_fixed_duration",
+        "integrate_spikes_by_fixed_frames_number",
+    ),
+    "hardvs": ("HARDVS",),
+    "n_caltech101": ("NCaltech101",),
+    "n_mnist": ("NMNIST",),
+    "nav_gesture": (
+        "NAVGestureSit",
+        "NAVGestureWalk",
+    ),
+    "ordering": ("in_time_order",),
+    "play": (
+        "play_frame",
+        "save_as_pic",
+        "save_frames",
+    ),
+    "registry": (
+        "DATASETS",
+        "dataset_class",
+    ),
+    "representations": (
+        "to_time_surface",
+        "to_voxel_grid",
+    ),
+    "sequential": ("SequentialView",),
+    "shd": (
+        "SpikingHeidelbergDigits",
+        "SpikingSpeechCommands",
+    ),
+    "slicing": ("ToFrame",),
+    "speechcommands": ("SpeechCommands",),
+    "spike_camera": (
+        "SpikeStream",
+        "load_vidar_dat",
+        "merge_vidar_dat",
+        "save_vidar_dat",
+        "simulate_image",
+        "simulate_spikes",
+        "visual_vidar_dat",
+    ),
+    "split": (
+        "Subset",
+        "create_sub_dataset",
+        "split_to_train_test_set",
+    ),
+    "static": (
+        "CIFAR10",
+        "FashionMNIST",
+        "MNIST",
+    ),
+    "transforms": (
+        "RandomTemporalDelete",
+        "random_temporal_delete",
+    ),
+    "windows": (
+        "integrate_events_by_windows",
+        "slice_by_count",
+        "slice_by_time",
+    ),
+}
+_MODULES = ("download", "formats", "representations", "slicing", "spike_camera", "transforms")
+_HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
 
-_NEED_TORCH = ("pad_sequence_collate", "padded_sequence_mask")
+# without the functions that need torch, so that `from sj_datasets import *` works where it is missing
+__all__ = [name for name in (*_HOMES, *_MODULES) if _HOMES.get(name) != "collate"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _NEED_TORCH:
-        from . import collate
-
-        return getattr(collate, name)
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES or name in _EXPORTS:
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .cache import FrameLoader, as_type, load_events, save_frames
 from .config import BuildOptions, NeuromorphicDatasetConfig
 from .manifest import Manifest, function_hash
+from .ordering import in_time_order
 from .tree import SampleTree
 from .workers import run_parallel
 
@@ -208,13 +209,14 @@ class FrameFixedNumberBuilder(FrameBuilder):
         cfg = self.cfg
         if cfg.frames_number is None or cfg.split_by is None:
             raise ValueError("frames_number and split_by are not given")
-        return functools.partial(
+        integrate = functools.partial(
             integrate_events_by_fixed_frames_number,
             split_by=cfg.split_by,
             frames_num=cfg.frames_number,
             H=self.H,
             W=self.W,
         )
+        return InTimeOrder(integrate) if cfg.split_by == "time" else integrate
 
 
 class FrameFixedDurationBuilder(FrameBuilder):
@@ -234,8 +236,10 @@ class FrameFixedDurationBuilder(FrameBuilder):
 
         if self.cfg.duration is None:
             raise ValueError("duration is not given")
-        return functools.partial(
-            integrate_events_by_fixed_duration, duration=self.cfg.duration, H=self.H, W=self.W
+        return InTimeOrder(
+            functools.partial(
+                integrate_events_by_fixed_duration, duration=self.cfg.duration, H=self.H, W=self.W
+            )
         )
 
 
@@ -271,6 +275,16 @@ def _name_of(function: Callable[..., Any]) -> str:
     kind = "lambda" if name == "<lambda>" else type(function).__name__
     inner = getattr(getattr(function, "func", None), "__name__", kind)
     return f"{inner}_{function_hash(function)[:8]}"
+
+
+@dataclass(frozen=True)
+class InTimeOrder:
+    """Sorts events by time first: some published recordings step back here and there."""
+
+    integrate: Callable[[dict[str, NDArray[Any]]], NDArray[Any]]
+
+    def __call__(self, events: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        return self.integrate(in_time_order(events))
 
 
 @dataclass(frozen=True)

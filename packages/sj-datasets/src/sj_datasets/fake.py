@@ -195,4 +195,5 @@ def prepare(
         splits = [{}]
     if fake:
         arguments["fake"] = True
-    return [chosen(root, **split, **arguments) for split in splits]
+    # by keyword: root is not everywhere the first argument
+    return [chosen(root=root, **split, **arguments) for split in splits]
