@@ -131,8 +131,10 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
 _MODULES = ("download", "formats", "representations", "slicing", "spike_camera", "transforms")
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
 
-# without the functions that need torch, so that `from sj_datasets import *` works where it is missing
-__all__ = [name for name in (*_HOMES, *_MODULES) if _HOMES.get(name) != "collate"]
+# without what needs torch: `from sj_datasets import *` works where there is none
+__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
+    name for name in (*_HOMES, *_MODULES) if _HOMES.get(name) != "collate"
+]
 
 
 def __getattr__(name: str) -> Any:
