@@ -174,6 +174,14 @@ def test_without_a_seed_the_draws_follow_numpys_global_state():
     assert DropByCount(0.5)(events()) != outcomes[0]
 
 
+def test_another_process_draws_otherwise(monkeypatch):
+    transforms_here = [RandomRoll(9, rng=1), RandomRoll(9, rng=np.random.default_rng(1))]
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    assert len({t(events()).array.tobytes() for t in [RandomRoll(9, rng=1), *transforms_here]}) > 1
+    again = RandomRoll(9, rng=1)  # at home there
+    assert again(events()) == RandomRoll(9, rng=1)(events())
+
+
 WORKERS = """
 import multiprocessing, sys, numpy as np
 from sj_datasets.transforms import RandomTemporalDelete

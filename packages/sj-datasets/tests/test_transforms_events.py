@@ -55,10 +55,15 @@ def test_dropping_by_area_drops_one_rectangle_of_that_size(ratio, seed):
 
 
 def test_event_drop_does_each_of_its_four():
-    drop = EventDrop(time=1.0, area=0.5, count=0.1, rng=0)
+    drop = EventDrop(time=(0.5, 0.5), area=0.5, count=0.1, rng=0)
     left = {drop(grid()).count for _ in range(60)}
     assert {100, 75, 90} <= left
-    assert min(left) <= 1  # all but an event at the very end
+    assert left & {50, 51}
+
+
+def test_event_drop_leaves_something():
+    drop = EventDrop(time=0.0, area=1.0, count=1.0, rng=0)
+    assert {drop(grid()).count for _ in range(30)} == {100}
 
 
 def test_ratios_of_a_range_are_drawn_per_sample():

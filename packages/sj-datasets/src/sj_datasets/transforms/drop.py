@@ -108,6 +108,8 @@ class DropByCount(_Drop):
 class EventDrop(Transform):
     """One of four at random: nothing, :class:`DropByTime`, `DropByArea`, `DropByCount`.
 
+    A sample that would lose all its events stays as it is.
+
     Args:
         time: shares for DropByTime.
         area: ratios for DropByArea.
@@ -139,7 +141,8 @@ class EventDrop(Transform):
         choice = int(rng.integers(0, len(self.choices) + 1))
         if choice == len(self.choices):
             return events_only(sample)
-        return self.choices[choice].apply(sample, rng)
+        left = self.choices[choice].apply(sample, rng)
+        return left if len(left["t"]) else sample
 
     def __repr__(self) -> str:
         return f"EventDrop({', '.join(map(repr, self.choices))})"
