@@ -53,6 +53,15 @@ _SIZES = {
 _Packet = tuple[int, int, int, int, int]
 
 
+class _Room(NamedTuple):
+    """Space for the fields of one block."""
+
+    word: NDArray[np.uint32]
+    x: NDArray[np.uint16]
+    y: NDArray[np.uint16]
+    p: NDArray[np.uint8]
+
+
 class _Columns(NamedTuple):
     """Where t, x, y, p of N events are put; each ``[N]``."""
 
@@ -206,8 +215,8 @@ def _polarity_packets(
 
 def _blocks(
     data: memoryview, packets: list[_Packet]
-) -> Iterator[tuple[NDArray[np.uint32], int, int]]:
-    """Slots ``[n, 2]`` of word and time, their overflow, and the byte they come before.
+) -> Iterator[tuple[NDArray[np.uint64], int, int]]:
+    """Slots ``[n]``, word below and time above; their overflow; the byte that follows them.
 
     A block joins packets of one overflow and is small enough to stay in the processor's cache.
     """
@@ -229,8 +238,8 @@ def _blocks(
         yield _slots(parts), current, end
 
 
-def _slots(parts: list[memoryview | bytes]) -> NDArray[np.uint32]:
-    return np.frombuffer(b"".join(parts), "<u4").reshape(-1, 2)
+def _slots(parts: list[memoryview | bytes]) -> NDArray[np.uint64]:
+    return np.frombuffer(b"".join(parts), "<u8")
 
 
 def _narrowed(slots: memoryview, slot: int, time_at: int) -> bytes:
@@ -247,13 +256,12 @@ def _decode(
     size: tuple[int, int] | None,
 ) -> int:
     """Fill ``columns`` with the valid events; returns their number."""
-    room_x, room_y = np.empty(_BLOCK, np.uint16), np.empty(_BLOCK, np.uint16)
-    room_p = np.empty(_BLOCK, np.uint8)
+    x, y, p = np.empty(_BLOCK, "<u2"), np.empty(_BLOCK, "<u2"), np.empty(_BLOCK, "u1")
+    room = _Room(np.empty(_BLOCK, "<u4"), x, y, p)
     count = 0
     for slots, overflow, end in _blocks(data, packets):
-        n = len(slots)
-        x, y, p, valid = _fields(slots, room_x[:n], room_y[:n], room_p[:n])
-        t = slots[:, 1]
+        x, y, p, valid = _fields(slots, room)
+        t = slots.view(np.uint32)[1::2]
         if valid is not None:
             t, x, y, p = t[valid], x[valid], y[valid], p[valid]
         if size is not None and len(x) and (x.max() >= size[1] or y.max() >= size[0]):
@@ -272,21 +280,25 @@ def _decode(
 
 
 def _fields(
-    slots: NDArray[np.uint32], x: NDArray[np.uint16], y: NDArray[np.uint16], p: NDArray[np.uint8]
+    slots: NDArray[np.uint64], room: _Room
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint8], NDArray[np.bool_] | None]:
     """x, y, p of all slots, and which are valid if not all are.
 
-    The lower half of a word holds the low 14 bits of y, p and valid, the upper half x and the
-    highest bit of y. Halves are half as much to move as words.
+    Casts drop the upper bits, and cost less than shifts of wider numbers or steps over them.
     """
-    halves = slots.view("<u2")
-    x[:], y[:] = halves[:, 1], halves[:, 0]
-    valid = None if np.bitwise_and.reduce(y) & 1 else (y & 1).astype(bool)
+    n = len(slots)
+    word, x, y, p = room.word[:n], room.x[:n], room.y[:n], room.p[:n]
+    np.copyto(word, slots, casting="unsafe")
+    np.copyto(y, word, casting="unsafe")
     np.copyto(p, y, casting="unsafe")
+    valid = None if np.bitwise_and.reduce(y) & 1 else (y & 1).astype(bool)
     np.right_shift(p, 1, out=p)
     np.bitwise_and(p, 1, out=p)
     np.right_shift(y, 2, out=y)
+    np.right_shift(word, 16, out=word)
+    np.copyto(x, word, casting="unsafe")
     if np.bitwise_or.reduce(x) & 1:
+        # the highest bit of y
         y |= (x & 1) << 14
     np.right_shift(x, 1, out=x)
     return x, y, p, valid
