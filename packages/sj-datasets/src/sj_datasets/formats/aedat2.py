@@ -3,7 +3,7 @@
 Header lines that start with `#` and end with CR LF, then pairs of big-endian uint32:
 an address and the time in microseconds.
 
-    DVS128    bits 14-8: row, bits 7-1: column, bit 0: polarity
+    DVS128    bits 14-8: row, bits 7-1: column, bit 0: polarity; other bits are ignored
     DAVIS     bit 31: 1 for anything that is no polarity event, bits 30-22: y, bits 21-12: x,
               bit 11: polarity
 
