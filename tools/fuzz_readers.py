@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Fuzz every reader of sj-datasets.")
     parser.add_argument("--seconds", type=int, default=1200, help="how long (default 1200)")
     parser.add_argument("--corpus", type=Path, default=TESTS / "fuzz_corpus", metavar="DIR")
-    parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), metavar="DIR")
+    parser.add_argument("--findings", type=Path, default=Path("build/fuzz-findings"), metavar="DIR")
     parser.add_argument("--merge", action="store_true", help="add what reaches new code to DIR")
     options = parser.parse_args(arguments)
     if importlib.util.find_spec("atheris") is None:
