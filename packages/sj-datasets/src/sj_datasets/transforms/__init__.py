@@ -13,6 +13,7 @@ from ._random import RandomSource
 from .compose import Compose
 from .cutout import RandomCutout, cutout
 from .drop import DropByArea, DropByCount, DropByTime, EventDrop
+from .filters import Denoise, RefractoryPeriod
 from .flip import RandomFlip, flip
 from .jitter import SpatialJitter, TimeJitter
 from .nda import NDA
@@ -24,6 +25,7 @@ from .temporal_delete import RandomTemporalDelete, random_temporal_delete
 __all__ = [
     "NDA",
     "Compose",
+    "Denoise",
     "DropByArea",
     "DropByCount",
     "DropByTime",
@@ -35,6 +37,7 @@ __all__ = [
     "RandomShear",
     "RandomSource",
     "RandomTemporalDelete",
+    "RefractoryPeriod",
     "SpatialJitter",
     "TimeJitter",
     "cutout",
