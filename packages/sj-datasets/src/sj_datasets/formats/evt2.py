@@ -66,19 +66,19 @@ def _decode(words: NDArray[np.uint32], high: int) -> tuple[NDArray[np.void], NDA
     """Events of some words, the word of each, and the last time-high, unwrapped."""
     kind = (words >> 28).astype(np.uint8)
     is_time = kind == _TIME_HIGH
-    low_bits = (words[is_time] & ((1 << _HIGH_BITS) - 1)).astype(np.int64)
+    low_bits = (words.compress(is_time) & ((1 << _HIGH_BITS) - 1)).astype(np.int64)
     highs = np.concatenate([[high], unwrap(low_bits, high, _HIGH_BITS)])
     at = np.flatnonzero(kind <= 1)
-    time_high = highs[np.cumsum(is_time, dtype=np.int32)[at]]
+    time_high = highs.take(np.cumsum(is_time).take(at))
     if high < 0:
         known = time_high >= 0
         at, time_high = at[known], time_high[known]
-    word = words[at]
+    word = words.take(at)
     events = np.empty(len(at), EVENT_DTYPE)
     events["t"] = time_high << 6 | word >> 22 & 0x3F
     events["x"] = word >> 11 & 0x7FF
     events["y"] = word & 0x7FF
-    events["p"] = kind[at]
+    events["p"] = kind.take(at)
     return events, at, int(highs[-1])
 
 

@@ -39,9 +39,6 @@ _UNKNOWN = -(1 << 40)
 _CHUNK = 1 << 16  # words decoded together: their columns stay in the processor's cache
 _LATEST = 2**40
 _ADDRESSES = 2048
-_IS_EVENT = np.isin(np.arange(16), (_SINGLE, _VECTOR_12, _VECTOR_8))
-_IS_TIME = np.isin(np.arange(16), (_TIME_LOW, _TIME_HIGH))
-_IS_COLUMN = np.isin(np.arange(16), (_BASE, _VECTOR_12, _VECTOR_8))
 _ADVANCE = np.zeros(16, np.int64)
 _ADVANCE[[_VECTOR_12, _VECTOR_8]] = 12, 8
 
@@ -96,12 +93,12 @@ def _decode(
     """Events of some words and the word of each; ``state`` is moved to their end."""
     kind = (words >> 12).astype(np.uint8)
     complete = state.known
-    at = np.flatnonzero(_IS_EVENT[kind])
+    at = np.flatnonzero((kind == _SINGLE) | (kind == _VECTOR_12) | (kind == _VECTOR_8))
     t = _times(words, kind, at, state)
     y = _rows(words, kind, at, state)
-    word = words[at]
+    word = words.take(at)
     x, p = (word & 0x7FF).astype(np.int64), (word >> 11 & 1).astype(np.uint8)
-    is_vector = kind[at] != _SINGLE
+    is_vector = kind.take(at) != _SINGLE
     x[is_vector], p[is_vector] = _columns(words, kind, state)
     if not complete:
         kept = (t | y | x) >= 0
@@ -127,18 +124,20 @@ def _times(
     words: NDArray[np.uint16], kind: NDArray[np.uint8], at: NDArray[np.intp], state: _State
 ) -> NDArray[np.int64]:
     """Time of the words ``at``, negative while no time-high is known."""
-    is_time = _IS_TIME[kind]
-    value = (words[is_time] & 0xFFF).astype(np.int64)
-    is_high = kind[is_time] == _TIME_HIGH
-    highs = np.concatenate([[state.high], unwrap(value[is_high], state.high, 12)])
-    high = highs[np.cumsum(is_high)]
+    is_time = (kind == _TIME_LOW) | (kind == _TIME_HIGH)
+    word = words.compress(is_time)
+    value = (word & 0xFFF).astype(np.int64)
+    is_high = word >> 12 == _TIME_HIGH
+    of_high = np.flatnonzero(is_high)
+    highs = np.concatenate([[state.high], unwrap(value.take(of_high), state.high, 12)])
+    high = highs.take(np.cumsum(is_high))
     sets_low = ~is_high
-    sets_low[is_high] = np.diff(highs) != 0
-    value[is_high] = 0
-    low = np.concatenate([[state.low], value[sets_low]])[np.cumsum(sets_low)]
+    sets_low[of_high] = np.diff(highs) != 0
+    value[of_high] = 0
+    low = np.concatenate([[state.low], value.compress(sets_low)]).take(np.cumsum(sets_low))
     times = np.concatenate([[state.high << 12 | state.low], high << 12 | low])
     state.high, state.low = int(times[-1]) >> 12, int(times[-1]) & 0xFFF
-    return times[np.cumsum(is_time, dtype=np.int32)[at]]
+    return times.take(np.cumsum(is_time).take(at))
 
 
 def _rows(
@@ -146,17 +145,17 @@ def _rows(
 ) -> NDArray[np.int64]:
     """Row of the words ``at``, negative while none is known."""
     is_row = kind == _ROW
-    rows = np.concatenate([[state.y], (words[is_row] & 0x7FF).astype(np.int64)])
+    rows = np.concatenate([[state.y], (words.compress(is_row) & 0x7FF).astype(np.int64)])
     state.y = int(rows[-1])
-    return rows[np.cumsum(is_row, dtype=np.int32)[at]]
+    return rows.take(np.cumsum(is_row).take(at))
 
 
 def _columns(
     words: NDArray[np.uint16], kind: NDArray[np.uint8], state: _State
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First column and polarity of every vector word, negative while no base is known."""
-    of_columns = _IS_COLUMN[kind]
-    word, kind = words[of_columns], kind[of_columns]
+    of_columns = (kind >= _BASE) & (kind <= _VECTOR_8)
+    word, kind = words.compress(of_columns), kind.compress(of_columns)
     is_base = kind == _BASE
     advance = _ADVANCE[kind]
     moved = np.cumsum(advance) - advance
