@@ -53,15 +53,6 @@ _SIZES = {
 _Packet = tuple[int, int, int, int, int]
 
 
-class _Room(NamedTuple):
-    """Space for the fields of one block."""
-
-    word: NDArray[np.uint32]
-    x: NDArray[np.uint16]
-    y: NDArray[np.uint16]
-    p: NDArray[np.uint8]
-
-
 class _Columns(NamedTuple):
     """Where t, x, y, p of N events are put; each ``[N]``."""
 
@@ -96,9 +87,7 @@ def load_aedat_v3(file_name: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """Columns t, x, y, p of the valid polarity events of an AEDAT 3.1 recording."""
     data, packets, size = _scanned(file_name, strict=True)
     most = sum(packet[-1] for packet in packets)
-    # in one piece of memory, since many small ones cost more page faults
-    t, x, y, p = np.split(np.empty(13 * most, np.uint8), [8 * most, 10 * most, 12 * most])
-    columns = _Columns(t.view(np.int64), x.view(np.uint16), y.view(np.uint16), p)
+    columns = _columns(most)
     count = _decode(file_name, data, packets, columns, size)
     return {name: column[:count] for name, column in columns._asdict().items()}
 
@@ -256,38 +245,44 @@ def _decode(
     size: tuple[int, int] | None,
 ) -> int:
     """Fill ``columns`` with the valid events; returns their number."""
-    x, y, p = np.empty(_BLOCK, "<u2"), np.empty(_BLOCK, "<u2"), np.empty(_BLOCK, "u1")
-    room = _Room(np.empty(_BLOCK, "<u4"), x, y, p)
+    word = np.empty(_BLOCK, "<u4")
+    # columns of their own are filled in place, fields of records by a copy from the cache
+    in_place = columns.t.flags.c_contiguous
+    space = columns if in_place else _columns(_BLOCK)
     count = 0
     for slots, overflow, end in _blocks(data, packets):
-        x, y, p, valid = _fields(slots, room)
-        t = slots.view(np.uint32)[1::2]
-        if valid is not None:
-            t, x, y, p = t[valid], x[valid], y[valid], p[valid]
-        if size is not None and len(x) and (x.max() >= size[1] or y.max() >= size[0]):
-            raise FormatError(
-                path,
-                f"expected events within the {size[0]} rows and {size[1]} columns of the sensor "
-                f"that the header names, found y up to {y.max()}, x up to {x.max()} before",
-                end,
-            )
-        part = slice(count, count + len(x))
-        columns.t[part], columns.x[part], columns.y[part], columns.p[part] = t, x, y, p
+        start = count if in_place else 0
+        part = _Columns(*(column[start : start + len(slots)] for column in space))
+        valid = _fields(slots, word[: len(slots)], part)
+        if size is not None:
+            _check_inside(path, part, valid, size, end)
         if overflow:
-            columns.t[part] |= overflow << 31
-        count = part.stop
+            part.t[:] |= overflow << 31
+        if valid is not None:
+            part = _Columns(*(column[valid] for column in part))
+        stop = count + len(part.t)
+        if not in_place or valid is not None:
+            for column, values in zip(columns, part, strict=True):
+                column[count:stop] = values
+        count = stop
     return count
 
 
+def _columns(n: int) -> _Columns:
+    """Columns for n events, in one piece of memory, since many small ones cost more page faults."""
+    t, x, y, p = np.split(np.empty(13 * n, np.uint8), [8 * n, 10 * n, 12 * n])
+    return _Columns(t.view(np.int64), x.view(np.uint16), y.view(np.uint16), p)
+
+
 def _fields(
-    slots: NDArray[np.uint64], room: _Room
-) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint8], NDArray[np.bool_] | None]:
-    """x, y, p of all slots, and which are valid if not all are.
+    slots: NDArray[np.uint64], word: NDArray[np.uint32], columns: _Columns
+) -> NDArray[np.bool_] | None:
+    """Fill ``columns`` from all slots; returns which are valid if not all are.
 
     Casts drop the upper bits, and cost less than shifts of wider numbers or steps over them.
     """
-    n = len(slots)
-    word, x, y, p = room.word[:n], room.x[:n], room.y[:n], room.p[:n]
+    _, x, y, p = columns
+    np.right_shift(slots, 32, out=columns.t.view(np.uint64))
     np.copyto(word, slots, casting="unsafe")
     np.copyto(y, word, casting="unsafe")
     np.copyto(p, y, casting="unsafe")
@@ -301,4 +296,21 @@ def _fields(
         # the highest bit of y
         y |= (x & 1) << 14
     np.right_shift(x, 1, out=x)
-    return x, y, p, valid
+    return valid
+
+
+def _check_inside(
+    path: str | os.PathLike[str],
+    columns: _Columns,
+    valid: NDArray[np.bool_] | None,
+    size: tuple[int, int],
+    end: int,
+) -> None:
+    x, y = (c if valid is None else c[valid] for c in (columns.x, columns.y))
+    if len(x) and (x.max() >= size[1] or y.max() >= size[0]):
+        raise FormatError(
+            path,
+            f"expected events within the {size[0]} rows and {size[1]} columns of the sensor "
+            f"that the header names, found y up to {y.max()}, x up to {x.max()} before",
+            end,
+        )
