@@ -5,14 +5,17 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
 from sj_datasets.collate import pad_sequence_collate, padded_sequence_mask  # noqa: E402
 
+few = settings(max_examples=40)
 
+
+@few
 @given(lengths=st.lists(st.integers(0, 6), min_size=1, max_size=5), tensors=st.booleans())
 def test_padding_and_mask_give_the_samples_back(lengths, tensors):
     rng = np.random.default_rng(0)

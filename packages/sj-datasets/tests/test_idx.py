@@ -6,12 +6,14 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sj_datasets.errors import FormatError
 from sj_datasets.formats.idx import read_idx, write_idx
+
+few = settings(max_examples=40)
 
 arrays = hnp.arrays(
     st.sampled_from(["u1", "i1", "<i2", ">i4", "<f4", ">f8"]),
@@ -19,6 +21,7 @@ arrays = hnp.arrays(
 )
 
 
+@few
 @given(array=arrays, suffix=st.sampled_from(["idx", "idx.gz"]))
 def test_reading_gives_back_what_was_written(tmp_path_factory, array, suffix):
     path = tmp_path_factory.getbasetemp() / f"round_trip.{suffix}"
@@ -69,6 +72,7 @@ def test_damage_is_named(tmp_path, data, message, offset, packed):
     assert error.value.offset == offset or packed
 
 
+@few
 @given(cut=st.integers(2, 60), flip=st.integers(0, 255))
 def test_damaged_gzip_never_gives_another_array(tmp_path_factory, cut, flip):
     path = tmp_path_factory.getbasetemp() / "damaged.gz"

@@ -7,10 +7,12 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.split import Subset, create_sub_dataset, split_to_train_test_set
+
+few = settings(max_examples=50)
 
 
 class Numbers:
@@ -30,6 +32,7 @@ class Numbers:
         return i, self.labels[i]
 
 
+@few
 @given(
     labels=st.lists(st.integers(0, 3), max_size=40),
     ratio=st.floats(0, 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.events import Events
@@ -19,6 +19,8 @@ from sj_datasets.transforms import (
     random_temporal_delete,
 )
 
+few = settings(max_examples=40)
+
 H = W = 10
 ratios = st.floats(0, 1)
 seeds = st.integers(0, 999)
@@ -30,11 +32,13 @@ def grid() -> Events:
     return Events.from_arrays(t=np.arange(H * W), x=x, y=y, p=x % 2, sensor_size=(H, W))
 
 
+@few
 @given(ratio=ratios, seed=seeds)
 def test_dropping_by_count_drops_exactly_that_share(ratio, seed):
     assert DropByCount(ratio, rng=seed)(grid()).count == 100 - round(100 * ratio)
 
 
+@few
 @given(ratio=ratios, seed=seeds)
 def test_dropping_by_time_drops_one_stretch_of_that_length(ratio, seed):
     left = DropByTime(ratio, rng=seed)(grid())["t"]
@@ -43,6 +47,7 @@ def test_dropping_by_time_drops_one_stretch_of_that_length(ratio, seed):
     assert np.all(np.diff(gone) == 1)
 
 
+@few
 @given(ratio=ratios, seed=seeds)
 def test_dropping_by_area_drops_one_rectangle_of_that_size(ratio, seed):
     left = DropByArea(ratio, rng=seed)(grid())

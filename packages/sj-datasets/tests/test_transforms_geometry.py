@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_datasets.events import Events
 from sj_datasets.frames import integrate_events_by_fixed_frames_number
 from sj_datasets.transforms import cutout, flip, roll, rotate, shear
+
+few = settings(max_examples=40)
 
 H, W = 7, 9
 
@@ -32,6 +34,7 @@ def frames_of(events: Events) -> np.ndarray:
 
 
 @pytest.mark.parametrize("axis", ["horizontal", "vertical", "polarity", "time"])
+@few
 @given(events=recordings())
 def test_a_flip_is_its_own_inverse(axis, events):
     assert flip(flip(events, axis), axis) == events
@@ -40,11 +43,13 @@ def test_a_flip_is_its_own_inverse(axis, events):
 
 
 @pytest.mark.parametrize("axis", ["horizontal", "vertical", "polarity"])
+@few
 @given(events=recordings())
 def test_events_and_their_frames_flip_alike(axis, events):
     np.testing.assert_array_equal(frames_of(flip(events, axis)), flip(frames_of(events), axis))
 
 
+@few
 @given(events=recordings(), rows=st.integers(-20, 20), columns=st.integers(-20, 20))
 def test_a_roll_loses_nothing_and_can_be_undone(events, rows, columns):
     rolled = roll(events, rows, columns)
@@ -55,6 +60,7 @@ def test_a_roll_loses_nothing_and_can_be_undone(events, rows, columns):
     )
 
 
+@few
 @given(events=recordings())
 def test_a_half_turn_is_two_flips(events):
     expected = flip(flip(events, "horizontal"), "vertical")
@@ -70,6 +76,7 @@ def test_a_quarter_turn_is_counter_clockwise():
     assert (up["x"][0], up["y"][0]) == (2, 0)
 
 
+@few
 @given(events=recordings(), degrees=st.floats(-180, 180))
 def test_a_turn_drops_only_what_leaves(events, degrees):
     turned = rotate(events, degrees)
@@ -77,6 +84,7 @@ def test_a_turn_drops_only_what_leaves(events, degrees):
     assert turned.count >= np.count_nonzero(centre < (min(H, W) - 1) / 2)
 
 
+@few
 @given(events=recordings(), factor=st.sampled_from([-2.0, -1.0, 0.0, 1.0, 3.0]))
 def test_events_and_their_frames_shear_alike(events, factor):
     np.testing.assert_array_equal(
@@ -90,6 +98,7 @@ def test_a_shear_moves_rows_by_their_distance_from_the_middle():
     np.testing.assert_array_equal(shear(image, 1.0)[0], np.eye(5, dtype=np.uint8))
 
 
+@few
 @given(events=recordings(), row=st.integers(-3, 9), column=st.integers(-3, 9))
 def test_a_cut_out_empties_the_rectangle_and_no_more(events, row, column):
     ranges = range(row, row + 3), range(column, column + 4)

@@ -18,8 +18,8 @@ WORDS = (
     "go", "happy", "house", "learn", "left", "marvin", "nine", "no", "off", "on", "one", "right",
     "seven", "sheila", "six", "stop", "three", "tree", "two", "up", "visual", "wow", "yes", "zero",
 )  # fmt: skip
-_SAMPLES = {"": 6, "validation_list.txt": 2, "testing_list.txt": 2}  # of each word
-_SECONDS = 0.5
+_SAMPLES = {"": 4, "validation_list.txt": 2, "testing_list.txt": 2}  # of each word
+_SECONDS = 0.25
 
 
 def write_fake_words(path: Path, rate: int, rng: np.random.Generator) -> None:
