@@ -188,7 +188,7 @@ class SpeechCommands:
             if download and not self.is_fake:
                 found = fetch(archive, self.root, dataset=self.dataset_name())
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-            extract(found or places[0], self.folder, progress=True)
+            extract(found or places[0], self.folder, progress=not self.is_fake)
 
     def _listed(self, split: str) -> list[str]:
         """Files of a split as ``word/file.wav``."""

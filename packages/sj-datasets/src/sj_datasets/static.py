@@ -82,8 +82,8 @@ class StaticImages(abc.ABC):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         image, label = self.images[index], self.targets[index]
-        sample = self.transform(image.copy()) if self.transform else _as_float(image)
-        return sample, self.target_transform(label) if self.target_transform else label
+        sample = _as_float(image) if self.transform is None else self.transform(image.copy())
+        return sample, label if self.target_transform is None else self.target_transform(label)
 
     def with_transform(
         self,
