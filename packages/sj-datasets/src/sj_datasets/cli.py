@@ -268,10 +268,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
             given[name] = value
     if arguments.frames_number is not None or arguments.duration is not None:
         given["data_type"] = "frame"
-    known = inspect.signature(dataset).parameters
-    if "download" in known and not arguments.fake:
-        given["download"] = True
-    if "options" in known and arguments.quiet:
+    if "options" in inspect.signature(dataset).parameters and arguments.quiet:
         given["progress"] = False
     for ready in prepare(dataset, arguments.root, fake=arguments.fake, **given):
         print(f"{getattr(ready, 'root', arguments.root)}: {len(ready)} samples")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import math
@@ -195,5 +196,7 @@ def prepare(
         splits = [{}]
     if fake:
         arguments["fake"] = True
+    elif "download" in inspect.signature(chosen).parameters:
+        arguments.setdefault("download", True)
     # by keyword: root is not everywhere the first argument
     return [chosen(root=root, **split, **arguments) for split in splits]
