@@ -61,6 +61,9 @@ class _Columns(NamedTuple):
     y: NDArray[np.uint16]
     p: NDArray[np.uint8]
 
+    def part(self, which: slice | NDArray[np.bool_]) -> _Columns:
+        return _Columns(self.t[which], self.x[which], self.y[which], self.p[which])
+
 
 def read_aedat3(path: str | os.PathLike[str], *, strict: bool = True) -> Events:
     """Valid polarity events of an AEDAT 3.1 recording, in the order of the file.
@@ -252,14 +255,14 @@ def _decode(
     count = 0
     for slots, overflow, end in _blocks(data, packets):
         start = count if in_place else 0
-        part = _Columns(*(column[start : start + len(slots)] for column in space))
+        part = space.part(slice(start, start + len(slots)))
         valid = _fields(slots, word[: len(slots)], part)
         if size is not None:
             _check_inside(path, part, valid, size, end)
         if overflow:
             part.t[:] |= overflow << 31
         if valid is not None:
-            part = _Columns(*(column[valid] for column in part))
+            part = part.part(valid)
         stop = count + len(part.t)
         if not in_place or valid is not None:
             for column, values in zip(columns, part, strict=True):
