@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +18,6 @@ def fake_tree(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     roots: dict[str, Path] = {}
 
     def get(name: str) -> Path:
-        if name == "ASLDVS" and importlib.util.find_spec("scipy") is None:
-            pytest.skip("ASL-DVS needs scipy (extra mat)")
         dataset = dataset_class(name)
         key = dataset.dataset_name()  # variants of a dataset share its files
         if key not in roots:
