@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
 from sj_datasets.events import Events
+from sj_datasets.formats import prophesee_dat
 from sj_datasets.formats.prophesee_dat import read_prophesee_dat, write_prophesee_dat
 
 HEADER = b"% Data file containing CD events.\n% Version 2\n"
@@ -73,7 +74,11 @@ def test_an_empty_recording_has_no_events(tmp_path):
         (b"%\x01" + HEADER, 0, "readable text"),
     ],
 )
-def test_broken_files_are_refused_where_they_break(content, offset, message, tmp_path):
+@pytest.mark.parametrize("chunk", [1, 100])
+def test_broken_files_are_refused_where_they_break(
+    content, offset, message, chunk, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(prophesee_dat, "_CHUNK", chunk)
     path = tmp_path / "a.dat"
     path.write_bytes(content)
     with pytest.raises(FormatError, match=message) as error:
