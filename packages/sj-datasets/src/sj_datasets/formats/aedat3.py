@@ -191,7 +191,8 @@ def _polarity_packets(
                 )
             if following > end:
                 number = min(number, (end - body) // max(slot, 1))
-            packets.append((body, slot, time_at, overflow, number))
+            if number:
+                packets.append((body, slot, time_at, overflow, number))
         elif kind & _COMPRESSED:
             raise FormatError(path, "expected a plain packet, found a compressed one", offset)
         if following > end and strict:
