@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ __all__ = [
     "check_order",
     "decoded_events",
     "header_lines",
-    "read_array",
+    "open_recording",
     "read_file",
     "records",
+    "trimmed",
     "write_file",
 ]
 
@@ -40,9 +42,19 @@ def read_file(path: str | os.PathLike[str], most: int = -1) -> bytes:
         return file.read(most)
 
 
-def read_array(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """The bytes of the file as an array, which large files are read into faster."""
-    return np.fromfile(_recording(path), np.uint8)
+def open_recording(path: str | os.PathLike[str], buffer: int) -> BufferedReader:
+    """The file, read ``buffer`` bytes at a time.
+
+    Raises:
+        FileNotFoundError: no such file.
+        IsADirectoryError: a folder was given.
+    """
+    return open(_recording(path), "rb", buffering=buffer)
+
+
+def trimmed(array: NDArray[Any], count: int) -> NDArray[Any]:
+    """The first ``count`` elements, without holding on to much more memory than they need."""
+    return array[:count] if 2 * count >= len(array) else array[:count].copy()
 
 
 def _recording(path: str | os.PathLike[str]) -> Path:

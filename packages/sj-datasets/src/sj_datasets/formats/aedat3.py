@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from io import BufferedReader
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..errors import FormatError
 from ..events import EVENT_DTYPE, EventColumns, Events
-from ._binary import as_events, check_field, header_lines, read_array, write_file
+from ._binary import as_events, check_field, header_lines, open_recording, trimmed, write_file
 
 __all__ = ["load_aedat_v3", "read_aedat3", "write_aedat3"]
 
@@ -37,7 +38,8 @@ _SLOT = 8
 _TIME_AT = 4
 _LARGEST_XY = (1 << 15) - 1
 _LONGEST_HEADER = 1 << 16
-_BLOCK = 1 << 16
+_BLOCK = 1 << 17
+_BUFFER = 1 << 17
 _SIZES = {
     "DVS128": (128, 128),
     "DAVIS240A": (180, 240),
@@ -77,22 +79,23 @@ def read_aedat3(path: str | os.PathLike[str], *, strict: bool = True) -> Events:
         FormatError: another version, no end of header, compressed or truncated packets, a header
             that contradicts itself, or an event outside the sensor that the file names.
     """
-    data, packets, size = _scanned(path, strict)
-    array = np.empty(sum(packet[-1] for packet in packets), EVENT_DTYPE)
-    columns = _Columns(array["t"], array["x"], array["y"], array["p"])
-    count = _decode(path, data, packets, columns, size)
-    events = Events(array[:count])
+    with open_recording(path, _BUFFER) as file:
+        start, size = _start(path, file)
+        array = np.empty(_most_events(file, start), EVENT_DTYPE)
+        columns = _Columns(array["t"], array["x"], array["y"], array["p"])
+        count = _decode(path, _blocks(path, file, start, strict), columns, size)
+    events = Events(trimmed(array, count))
     events.sensor_size = size  # every event has been checked
     return events
 
 
 def load_aedat_v3(file_name: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """Columns t, x, y, p of the valid polarity events of an AEDAT 3.1 recording."""
-    data, packets, size = _scanned(file_name, strict=True)
-    most = sum(packet[-1] for packet in packets)
-    columns = _columns(most)
-    count = _decode(file_name, data, packets, columns, size)
-    return {name: column[:count] for name, column in columns._asdict().items()}
+    with open_recording(file_name, _BUFFER) as file:
+        start, size = _start(file_name, file)
+        columns = _columns(_most_events(file, start))
+        count = _decode(file_name, _blocks(file_name, file, start, strict=True), columns, size)
+    return {name: trimmed(column, count) for name, column in columns._asdict().items()}
 
 
 def write_aedat3(
@@ -136,14 +139,18 @@ def _packed(events: Events, capacity: int) -> Iterator[bytes | NDArray[np.uint32
             yield slots[start : start + number]
 
 
-def _scanned(
-    path: str | os.PathLike[str], strict: bool
-) -> tuple[memoryview, list[_Packet], tuple[int, int] | None]:
-    """The file, its polarity packets, and the rows and columns of its sensor."""
-    data = read_array(path).data
-    lines, start = header_lines(bytes(data[:_LONGEST_HEADER]), b"#", _END)
+def _start(
+    path: str | os.PathLike[str], file: BufferedReader
+) -> tuple[int, tuple[int, int] | None]:
+    """Where the packets start, and the rows and columns of the sensor."""
+    lines, start = header_lines(file.read(_LONGEST_HEADER), b"#", _END)
     _check_header(path, lines, start)
-    return data, _polarity_packets(path, data, start, strict), _sensor_size(lines)
+    return start, _sensor_size(lines)
+
+
+def _most_events(file: BufferedReader, start: int) -> int:
+    """More events than can be in the file; memory that is not written to costs nothing."""
+    return (os.fstat(file.fileno()).st_size - start) // _SLOT
 
 
 def _check_header(path: str | os.PathLike[str], lines: list[str], end: int) -> None:
@@ -165,24 +172,30 @@ def _sensor_size(lines: list[str]) -> tuple[int, int] | None:
     return _SIZES.get(names[0]) if len(names) == 1 else None
 
 
-def _polarity_packets(
-    path: str | os.PathLike[str], data: memoryview, offset: int, strict: bool
-) -> list[_Packet]:
-    packets: list[_Packet] = []
-    end = len(data)
-    unpack = _FIELDS_READ.unpack_from
+def _packets(
+    path: str | os.PathLike[str], file: BufferedReader, offset: int, strict: bool
+) -> Iterator[_Packet]:
+    """Polarity packets that hold events; the file stands at the first slot of each."""
+    end = os.fstat(file.fileno()).st_size
+    unpack = _FIELDS_READ.unpack
+    at = file.seek(offset)
     while offset < end:
-        body = offset + 28
-        if body > end:
+        if at != offset:
+            file.seek(offset)
+        header = file.read(_HEADER.size)
+        if len(header) < _HEADER.size:
             if strict:
                 raise FormatError(
-                    path, f"expected a packet header of 28 bytes, {end - offset} are left", offset
+                    path, f"expected a packet header of 28 bytes, {len(header)} are left", offset
                 )
-            break
-        kind, slot, time_at, overflow, capacity, number = unpack(data, offset)
+            return
+        kind, slot, time_at, overflow, capacity, number = unpack(header)
+        at = body = offset + _HEADER.size
         following = body + slot * capacity
-        if kind == _POLARITY:
-            if number and (number > capacity or slot < _SLOT or not 4 <= time_at <= slot - 4):
+        if kind & _COMPRESSED:
+            raise FormatError(path, "expected a plain packet, found a compressed one", offset)
+        if kind == _POLARITY and number:
+            if number > capacity or slot < _SLOT or not 4 <= time_at <= slot - 4:
                 raise FormatError(
                     path,
                     f"a polarity packet says {number} events in {capacity} slots of {slot} bytes "
@@ -190,11 +203,9 @@ def _polarity_packets(
                     offset,
                 )
             if following > end:
-                number = min(number, (end - body) // max(slot, 1))
-            if number:
-                packets.append((body, slot, time_at, overflow, number))
-        elif kind & _COMPRESSED:
-            raise FormatError(path, "expected a plain packet, found a compressed one", offset)
+                number = min(number, (end - body) // slot)
+            yield body, slot, time_at, overflow, number
+            at += slot * number
         if following > end and strict:
             raise FormatError(
                 path,
@@ -203,39 +214,44 @@ def _polarity_packets(
                 offset,
             )
         offset = following
-    return packets
 
 
 def _blocks(
-    data: memoryview, packets: list[_Packet]
+    path: str | os.PathLike[str], file: BufferedReader, start: int, strict: bool
 ) -> Iterator[tuple[NDArray[np.uint64], int, int]]:
     """Slots ``[n]``, word below and time above; their overflow; the byte that follows them.
 
-    A block joins packets of one overflow and is small enough to stay in the processor's cache.
+    A block joins packets of one overflow, stays in the processor's cache, and is overwritten by
+    the next.
     """
-    parts: list[memoryview | bytes] = []
-    room, current, end = _BLOCK, 0, 0
-    for body, slot, time_at, overflow, number in packets:
-        if parts and (number > room or overflow != current):
-            yield _slots(parts), current, end
-            parts, room = [], _BLOCK
-        current, end = overflow, body + slot * number
-        while number > _BLOCK:
-            part = data[body : body + slot * _BLOCK]
-            yield _slots([part if slot == _SLOT else _narrowed(part, slot, time_at)]), current, end
-            body, number = body + slot * _BLOCK, number - _BLOCK
-        part = data[body:end]
-        parts.append(part if slot == _SLOT else _narrowed(part, slot, time_at))
-        room -= number
-    if parts:
-        yield _slots(parts), current, end
+    space = np.empty(_BLOCK, "<u8")
+    room = memoryview(space).cast("B")
+    filled, current, at = 0, 0, start
+    for at, slot, time_at, overflow, number in _packets(path, file, start, strict):
+        if filled and overflow != current:
+            yield space[:filled], current, at
+            filled = 0
+        current = overflow
+        while number:
+            count = min(number, _BLOCK - filled)
+            part = room[_SLOT * filled : _SLOT * (filled + count)]
+            if slot == _SLOT:
+                missing = len(part) - file.readinto(part)
+            else:
+                slots = file.read(slot * count)
+                missing = slot * count - len(slots)
+                part[:] = _narrowed(slots.ljust(slot * count, b"\0"), slot, time_at)
+            if missing:
+                raise FormatError(path, "the file became shorter while it was read", at)
+            filled, number, at = filled + count, number - count, at + slot * count
+            if filled == _BLOCK:
+                yield space, current, at
+                filled = 0
+    if filled:
+        yield space[:filled], current, at
 
 
-def _slots(parts: list[memoryview | bytes]) -> NDArray[np.uint64]:
-    return np.frombuffer(b"".join(parts), "<u8")
-
-
-def _narrowed(slots: memoryview, slot: int, time_at: int) -> bytes:
+def _narrowed(slots: bytes, slot: int, time_at: int) -> bytes:
     """The word and the time of each slot, without what else the slots hold."""
     wide = np.frombuffer(slots, np.uint8).reshape(-1, slot)
     return np.hstack([wide[:, :4], wide[:, time_at : time_at + 4]]).tobytes()
@@ -243,8 +259,7 @@ def _narrowed(slots: memoryview, slot: int, time_at: int) -> bytes:
 
 def _decode(
     path: str | os.PathLike[str],
-    data: memoryview,
-    packets: list[_Packet],
+    blocks: Iterator[tuple[NDArray[np.uint64], int, int]],
     columns: _Columns,
     size: tuple[int, int] | None,
 ) -> int:
@@ -254,7 +269,7 @@ def _decode(
     in_place = columns.t.flags.c_contiguous
     space = columns if in_place else _columns(_BLOCK)
     count = 0
-    for slots, overflow, end in _blocks(data, packets):
+    for slots, overflow, end in blocks:
         start = count if in_place else 0
         part = space.part(slice(start, start + len(slots)))
         valid = _fields(slots, word[: len(slots)], part)
