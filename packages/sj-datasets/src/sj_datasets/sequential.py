@@ -16,11 +16,13 @@ _ORDERS = {"row": (1, 0, 2), "column": (2, 0, 1), "pixel": (1, 2, 0)}
 class SequentialView:
     """An image dataset whose samples are sequences ``[T, features]``.
 
-    | by | T | features |
-    |---|---|---|
-    | ``"row"`` | H | C W |
-    | ``"column"`` | W | C H |
-    | ``"pixel"`` | H W, row after row | C |
+    ============  ==================  ========
+    by            T                   features
+    ============  ==================  ========
+    ``"row"``     H                   C W
+    ``"column"``  W                   C H
+    ``"pixel"``   H W, row after row  C
+    ============  ==================  ========
 
     Args:
         dataset: map-style dataset of pairs (image ``[C, H, W]`` or ``[H, W]``, label); images are

@@ -29,11 +29,13 @@ _SHEAR_DEGREES = (15, 30, 45)
 class NDA(Transform):
     """Flip left-right with probability one half, then ``count`` different geometric changes.
 
-    | magnitude | roll, pixels | rotate, degrees | cut out, pixels | shear, degrees |
-    |---|---|---|---|---|
-    | 1 | 3 | 15 | 8 | 15 |
-    | 2 | 5 | 30 | 16 | 30 |
-    | 3 | 7 | 45 | 24 | 45 |
+    =========  ============  ===============  ===============  ==============
+    magnitude  roll, pixels  rotate, degrees  cut out, pixels  shear, degrees
+    =========  ============  ===============  ===============  ==============
+    1          3             15               8                15
+    2          5             30               16               30
+    3          7             45               24               45
+    =========  ============  ===============  ===============  ==============
 
     These are the largest values; the pixels are meant for frames of 48 x 48.  The authors took
     magnitude 1 for N-Caltech101 and 2 for CIFAR10-DVS.
