@@ -330,3 +330,20 @@ def test_fake_writes_once_and_only_where_nothing_is(tmp_path, monkeypatch, root)
         BaseDataset(cfg).build_source()
     with pytest.raises(FileExistsError, match="need a folder of their own"):
         BaseDataset(config(root, fake=True)).build_source()
+
+
+def test_own_pictures_are_asked_for_without_image_files_too(root):
+    class Darkest(BaseDataset):
+        def get_img(self, idx):
+            return self.get_spike(idx).min(axis=0, keepdims=True)
+
+    for use_cache in (False, True):
+        dataset = Darkest(config(root, with_img=False, use_cache=use_cache)).build_source("train")
+        sample = dataset[2]
+        np.testing.assert_array_equal(sample["gt_img"][0], sample["spike"].min(axis=0))
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
+def test_rates_that_images_cannot_be_divided_by_are_refused(root, rate):
+    with pytest.raises(ValueError, match="rate must be positive"):
+        BaseDataset(config(root, rate=rate)).build_source("train")

@@ -69,8 +69,7 @@ class BaseDataset:
             stream, image = self._cache[idx]
             spike, image = np.array(stream, np.float32), image.copy()
         else:
-            spike = self.get_spike(idx)
-            image = self.get_img(idx) if self.cfg.with_img else _mean(spike)
+            spike, image = self._read(idx)
         if self._augmentor is not None:
             spike, image = self._augmentor(spike, image)
         return {
@@ -85,11 +84,13 @@ class BaseDataset:
         Raises:
             FileNotFoundError: no such folder, or nothing in it.
             FileExistsError: ``cfg.fake`` in a folder with other data.
-            ValueError: streams and images cannot be paired.
+            ValueError: streams and images cannot be paired, or ``cfg.rate`` is not positive.
         """
         if not split or Path(split).name != split:
             raise ValueError(f"split must name a folder such as 'train' or 'test', got {split!r}")
         cfg = self.cfg
+        if not cfg.rate > 0:
+            raise ValueError(f"rate must be positive, got {cfg.rate}: images are divided by it")
         cfg.root_dir = Path(cfg.root_dir)
         settle_fake_streams(self)
         if not cfg.root_dir.is_dir():
@@ -103,7 +104,10 @@ class BaseDataset:
         self._cache, self.img_list = [], []
         self.prepare_data()
         if not self.spike_list:
-            raise FileNotFoundError(f"dataset {cfg.dataset_name!r}: no streams for split {split!r}")
+            raise FileNotFoundError(
+                f"dataset {cfg.dataset_name!r}: no streams for split {split!r} in {cfg.root_dir}; "
+                "check spike_dir_name and the layout of the folder"
+            )
         if cfg.with_img and len(self.img_list) != len(self.spike_list):
             raise ValueError(
                 f"dataset {cfg.dataset_name!r}: {len(self.spike_list)} streams but "
@@ -166,12 +170,14 @@ class BaseDataset:
 
     def cache_data(self) -> None:
         """Read all samples into memory."""
-        cache = []
-        for idx in range(len(self)):
-            spike = self.get_spike(idx)
-            image = self.get_img(idx) if self.cfg.with_img else _mean(spike)
-            cache.append((_packed(spike), np.asarray(image, np.float32)))
-        self._cache = cache
+        samples = (self._read(idx) for idx in range(len(self)))
+        self._cache = [(_packed(spike), np.asarray(image, np.float32)) for spike, image in samples]
+
+    def _read(self, idx: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        spike = self.get_spike(idx)
+        if not self.cfg.with_img and type(self).get_img is BaseDataset.get_img:
+            return spike, _mean(spike)  # without reading the stream a second time
+        return spike, self.get_img(idx)
 
     def write_fake(
         self, streams: tuple[int, int] = (2, 2), n_frames: int = 301, seed: int = 0
