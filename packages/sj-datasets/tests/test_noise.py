@@ -99,3 +99,9 @@ def test_a_seed_decides_the_noise_whatever_the_block_length():
 def test_impossible_noise_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         SensorNoise(**options)
+
+
+def test_a_mismatch_too_small_to_show_is_none():
+    tiny = SensorNoise(threshold_mismatch=1e-200, response_mismatch=1e-12)
+    ideal = simulate_image(LIGHT, 40, rng=3)
+    np.testing.assert_array_equal(simulate_image(LIGHT, 40, rng=3, noise=tiny), ideal)

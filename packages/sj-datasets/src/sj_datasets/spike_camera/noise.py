@@ -102,6 +102,6 @@ def _pattern(
     spread: float, shape: tuple[int, ...], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Positive factors per pixel, mean 1, standard deviation ``spread``."""
-    if spread == 0:
+    if spread < 1e-9:  # none, or less than the float64 sums show; 1 / spread**2 stays finite
         return np.ones(shape)
     return rng.gamma(spread**-2, spread**2, shape)
