@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sj_datasets.events import Events
 from sj_datasets.frames import integrate_events_by_fixed_frames_number
-from sj_datasets.transforms import cutout, flip, roll, rotate, shear
+from sj_datasets.transforms import Denoise, cutout, flip, roll, rotate, shear
 
 few = settings(max_examples=40)
 
@@ -138,3 +138,19 @@ def test_times_in_seconds_are_mirrored():
     assert mirrored["t"].tolist() == [0.0, 0.75, 1.0]
     assert mirrored["x"].tolist() == [3, 2, 1]
     assert mirrored["t"].dtype == np.float16
+
+
+@pytest.mark.parametrize(
+    ("transform", "missing"),
+    [
+        (lambda events: cutout(events, range(1), range(3)), "y"),
+        (lambda events: rotate(events, 20, sensor_size=(1, 700)), "y"),
+        (lambda events: flip(events, "vertical", sensor_size=(1, 700)), "y"),
+        (lambda events: flip(events, "polarity"), "p"),
+        (Denoise(1.0), "y"),
+    ],
+)
+def test_what_spike_trains_do_not_have_is_named(transform, missing):
+    train = {"t": np.array([0.1, 0.2]), "x": np.array([3, 650])}
+    with pytest.raises(ValueError, match=f"needs {missing}, the events have t, x"):
+        transform(train)

@@ -16,6 +16,7 @@ __all__ = [
     "Sample",
     "SensorSize",
     "Transform",
+    "columns_of",
     "events_only",
     "is_events",
     "replaced",
@@ -73,6 +74,20 @@ def events_only(sample: Sample) -> EventColumns:
     if not is_events(sample):
         raise TypeError("this transform works on events, not on frames; use it before integrating")
     return sample
+
+
+def columns_of(events: EventColumns, *names: str) -> list[NDArray[Any]]:
+    """Columns by name.
+
+    Raises:
+        ValueError: one is missing, as y and p are in spike trains of one row of units.
+    """
+    missing = [name for name in names if name not in events]
+    if missing:
+        raise ValueError(
+            f"this transform needs {', '.join(missing)}, the events have {', '.join(events)}"
+        )
+    return [np.asarray(events[name]) for name in names]
 
 
 def selected(events: EventColumns, keep: NDArray[Any]) -> EventColumns:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._samples import Sample, SensorSize, is_events, replaced, selected, spatial_size
+from ._samples import Sample, SensorSize, columns_of, is_events, replaced, selected, spatial_size
 
 __all__ = ["warp", "zeroed"]
 
@@ -23,7 +23,7 @@ def warp(sample: Sample, matrix: NDArray[Any], sensor_size: SensorSize) -> Sampl
     """Send every pixel through ``matrix``, ``[2, 2]`` acting on (x, y)."""
     height, width = spatial_size(sample, sensor_size)
     if is_events(sample):
-        x, y = _moved(matrix, sample["x"], sample["y"], height, width)
+        x, y = _moved(matrix, *columns_of(sample, "x", "y"), height, width)
         inside = _inside(x, y, height, width)
         moved = {"x": x[inside], "y": y[inside]}
         return replaced(selected(sample, inside), moved)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._random import Rng
-from ._samples import Sample, SensorSize, Transform, is_events, selected, spatial_size
+from ._samples import Sample, SensorSize, Transform, columns_of, is_events, selected, spatial_size
 from ._warp import zeroed
 
 __all__ = ["RandomCutout", "cutout"]
@@ -25,12 +25,12 @@ def cutout(sample: Sample, rows: range, columns: range) -> Sample:
         columns: its columns.
 
     Raises:
-        ValueError: a range has a step.
+        ValueError: a range has a step, or the events have no rows.
     """
     if rows.step != 1 or columns.step != 1:
         raise ValueError(f"rows and columns must be ranges without step, got {rows}, {columns}")
     if is_events(sample):
-        x, y = sample["x"], sample["y"]
+        x, y = columns_of(sample, "x", "y")
         hidden = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
         return selected(sample, ~hidden)
     height, width = sample.shape[-2:]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..events import EventColumns
-from ._samples import Sample, events_only, selected
+from ._samples import Sample, columns_of, events_only, selected
 
 __all__ = ["Denoise", "RefractoryPeriod"]
 
@@ -43,7 +43,7 @@ class Denoise:
         t = _sorted_times(events)
         N = len(t)
         # a border of one pixel, so that no neighbour lies on the other side
-        y, x = (np.asarray(events[name]).astype(np.int64) + 1 for name in "yx")
+        y, x = (column.astype(np.int64) + 1 for column in columns_of(events, "y", "x"))
         width = int(x.max(initial=0)) + 2
         pixel = y * width + x
         order = np.argsort(pixel, kind="stable")

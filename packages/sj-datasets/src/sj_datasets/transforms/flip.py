@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from ..events import EventColumns
 from ._random import Rng
-from ._samples import Sample, SensorSize, Transform, is_events, replaced, selected, spatial_size
+from ._samples import (
+    Sample,
+    SensorSize,
+    Transform,
+    columns_of,
+    is_events,
+    replaced,
+    selected,
+    spatial_size,
+)
 
 __all__ = ["FlipAxis", "RandomFlip", "flip"]
 
@@ -100,10 +109,12 @@ def _flip_events(events: EventColumns, axis: FlipAxis, sensor_size: SensorSize) 
         backwards = replaced(events, {"t": (t.max() - t) + t.min()})
         return selected(backwards, np.arange(len(t))[::-1])
     if axis == "polarity":
-        return replaced(events, {"p": _other_polarity(np.asarray(events["p"]))})
+        (p,) = columns_of(events, "p")
+        return replaced(events, {"p": _other_polarity(p)})
     height, width = spatial_size(events, sensor_size)
     name, size = ("x", width) if axis == "horizontal" else ("y", height)
-    return replaced(events, {name: size - 1 - np.asarray(events[name]).astype(np.int64)})
+    (position,) = columns_of(events, name)
+    return replaced(events, {name: size - 1 - position.astype(np.int64)})
 
 
 def _other_polarity(p: NDArray[Any]) -> NDArray[Any]:
