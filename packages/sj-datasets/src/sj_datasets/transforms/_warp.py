@@ -23,7 +23,8 @@ def warp(sample: Sample, matrix: NDArray[Any], sensor_size: SensorSize) -> Sampl
     """Send every pixel through ``matrix``, ``[2, 2]`` acting on (x, y)."""
     height, width = spatial_size(sample, sensor_size)
     if is_events(sample):
-        x, y = _moved(matrix, *columns_of(sample, "x", "y"), height, width)
+        old_x, old_y = columns_of(sample, "x", "y")
+        x, y = _moved(matrix, old_x, old_y, height, width)
         inside = _inside(x, y, height, width)
         moved = {"x": x[inside], "y": y[inside]}
         return replaced(selected(sample, inside), moved)
