@@ -252,3 +252,10 @@ def test_a_full_disk_leaves_no_half_sample(tmp_path, monkeypatch):
 def test_a_missing_folder_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="create it first"):
         save_array(tmp_path / "no" / "a.npy", np.zeros(1))
+
+
+def test_a_damaged_sample_of_a_dataset_says_what_to_do(tmp_path):
+    (tmp_path / "a.npy").write_bytes(b"no array")
+    with pytest.raises(FormatError) as caught:
+        FrameLoader(np.dtype(np.float32))(tmp_path / "a.npy")
+    assert caught.value.__notes__[0].startswith(f"delete {tmp_path}")

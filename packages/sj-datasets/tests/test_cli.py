@@ -70,6 +70,10 @@ def test_errors_are_one_line_and_status_two(recording, tmp_path, capsys):
     assert "no such folder" in fails(capsys, "verify", "NMNIST", tmp_path / "none")
     assert "train, test" in fails(capsys, "prepare", "NMNIST", tmp_path, "--split", "val")
     assert "no splits" in fails(capsys, "prepare", "ASLDVS", tmp_path, "--train")
+    new = tmp_path / "new"
+    assert "--frames-number" in fails(capsys, "prepare", "NMNIST", new, "--split-by", "time")
+    assert "positive" in fails(capsys, "prepare", "NMNIST", new, "--duration", "0")
+    assert not new.exists()
     with pytest.raises(SystemExit, match="2"):
         cli.main(["prepare", "NMNIST"])
     assert "ROOT" in capsys.readouterr().err

@@ -55,3 +55,9 @@ def test_instructions_without_checksum_ask_for_the_name(tmp_path):
         assert part in text
     assert f"Put them into {tmp_path}" in text
     assert "Toy/<file>" in text
+
+
+def test_instructions_without_a_page_name_the_addresses_alone(tmp_path):
+    file = Resource("c.zip", None, ("http://one",))
+    text = instructions([file], ResourceSet("Toy", "", downloadable=False, files=(file,)), tmp_path)
+    assert text.count("    from ") == 1

@@ -218,7 +218,7 @@ def test_bad_arguments_touch_nothing(tmp_path, arguments, error, message):
 
 def test_a_root_that_is_a_file_is_told(tmp_path):
     (tmp_path / "root").touch()
-    with pytest.raises(NotADirectoryError, match=r"folder .*root does not exist"):
+    with pytest.raises(NotADirectoryError, match=r"root is no folder"):
         Toy(tmp_path / "root", True)
 
 
@@ -281,6 +281,20 @@ def test_errors_of_a_sample_name_it(root):
             root, True, "frame", custom_integrate_function=lambda e, H, W: "text",
             custom_integrated_frames_dir_name="other", **QUIET,
         )  # fmt: skip
+    with pytest.raises(TypeError, match="returned None"):
+        Toy(root, True, "frame", custom_integrate_function=lambda e, H, W: None, **QUIET)
+
+
+def test_a_function_that_failed_at_once_may_be_mended(root):
+    def build(wrong):
+        def whole(events, H, W):
+            return wrong or np.ones((1, 2, H, W))
+
+        return whole
+
+    with pytest.raises(TypeError, match="frames must be numbers"):
+        Toy(root, True, "frame", custom_integrate_function=build("text"), **QUIET)
+    assert len(Toy(root, True, "frame", custom_integrate_function=build(0), **QUIET)) == 9
 
 
 def test_damaged_samples_are_told(root):

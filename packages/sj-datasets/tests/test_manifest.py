@@ -36,6 +36,14 @@ def test_no_manifest_is_none(tmp_path):
         ('{"format": 1}', "damaged"),
         ('{"format": 1, "sensor_size": [1], "dataset": "x", "what": {}}', "damaged"),
         ('{"format": 1, "sensor_size": null, "dataset": "x", "what": {}, "more": 1}', "damaged"),
+        (
+            '{"format": 1, "sensor_size": null, "dataset": "x", "what": {}, "splits": ["train"]}',
+            "damaged",
+        ),
+        (
+            '{"format": 1, "sensor_size": null, "dataset": "x", "what": {}, "splits": {"a": "b"}}',
+            "damaged",
+        ),
         ('{"format": 2}', "format 1 expected, got 2"),
     ],
 )

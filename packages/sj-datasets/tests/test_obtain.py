@@ -88,3 +88,9 @@ def test_a_tree_that_is_not_empty_stays(tmp_path):
     with pytest.raises(OSError, match="not empty"):
         build_aside(target, lambda folder: None)
     assert os.listdir(target) == ["mine"]
+
+
+def test_a_synthetic_copy_that_was_deleted_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"delete .* and start again"):
+        extracted_files(Toy, tmp_path, is_fake=True)
+    assert not (tmp_path / "extract").exists()

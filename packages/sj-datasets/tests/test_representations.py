@@ -115,3 +115,17 @@ def test_arguments_that_make_no_sense_are_refused():
         to_time_surface(events, H, W, 0)
     with pytest.raises(ValueError, match=r"n_bits must be in 1\.\.24"):
         to_bina_rep(events, 1, 25, H, W)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda events: to_voxel_grid(events, 2, H, W),
+        lambda events: to_bins(events, 2, H, W),
+        lambda events: to_time_surface(events, H, W, 1.0),
+    ],
+)
+def test_times_too_far_apart_are_refused(make):
+    events = {name: np.zeros(3, np.int64) for name in "xyp"}
+    with pytest.raises(ValueError, match="too far apart"):
+        make({"t": np.array([-(2**63), 0, 2**63 - 1]), **events})

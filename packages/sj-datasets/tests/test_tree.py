@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,7 @@ def test_unfinished_trees_of_others_are_refused(tree):
 
 def test_a_tree_made_in_another_way_is_refused(tree):
     tree.begin()
+    fill(tree.folder, ["a/1.npy"])
     with pytest.raises(ValueError, match="sensor size"):
         SampleTree(tree.folder, Manifest("Toy", {"kind": "events"}, (5, 5))).is_complete("")
 
@@ -114,3 +116,29 @@ def test_samples_are_a_sequence(tmp_path):
         samples[3]
     for each in (samples, samples[:0]):
         assert pickle.loads(pickle.dumps(each)) == each
+
+
+def test_an_unfinished_tree_of_another_library_is_told(tree):
+    fill(tree.folder, ["train/a/1.npz"])
+    tree.folder.with_name("events_np.building").touch()
+    with pytest.raises(RuntimeError, match="delete both, and extract"):
+        tree.is_complete("train")
+
+
+def test_an_empty_unfinished_tree_may_be_made_in_another_way(tree):
+    tree.begin()
+    other = Manifest("Toy", {"kind": "events", "function": 2}, (4, 4))
+    another = SampleTree(tree.folder, other)
+    assert not another.is_complete("train")
+    another.begin()
+    fill(tree.folder, ["train/a/1.npy"])
+    assert not another.is_complete("train")
+    with pytest.raises(ValueError, match="another settings"):
+        tree.is_complete("train")
+
+
+def test_samples_are_found_from_every_folder(tmp_path, monkeypatch):
+    fill(tmp_path / "root", ["a/1.npy"])
+    monkeypatch.chdir(tmp_path)
+    samples = list_samples(Path("root"), (".npy",))[1]
+    assert samples[0][0] == tmp_path / "root/a/1.npy"

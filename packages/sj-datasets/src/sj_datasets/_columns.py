@@ -68,12 +68,15 @@ def sorted_times(t: ArrayLike) -> NDArray[np.int64]:
     """Times as contiguous int64.
 
     Raises:
-        ValueError: time goes back, or does not fit.
+        ValueError: time goes back, does not fit, or the first and the last are too far apart.
     """
     array = whole_numbers("t", t)
     if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max:
         raise ValueError(f"t must be below 2**63, got {int(array.max())}")
-    return _not_going_back(np.ascontiguousarray(array, np.int64))
+    times = _not_going_back(np.ascontiguousarray(array, np.int64))
+    if len(times):
+        time_span(times)  # which refuses what no later sum or difference could hold
+    return times
 
 
 def sorted_seconds(t: ArrayLike) -> NDArray[np.float64]:

@@ -294,7 +294,10 @@ class CustomIntegrator:
     W: int
 
     def __call__(self, events: dict[str, NDArray[Any]]) -> NDArray[Any]:
-        return np.asarray(self.function(events, self.H, self.W))
+        frames = self.function(events, self.H, self.W)
+        if frames is None:
+            raise TypeError("custom_integrate_function returned None; it must return the frames")
+        return np.asarray(frames)
 
 
 @dataclass(frozen=True)

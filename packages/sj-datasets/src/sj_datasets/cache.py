@@ -164,7 +164,11 @@ class FrameLoader:
     dtype: np.dtype[Any]
 
     def __call__(self, path: str | os.PathLike[str]) -> NDArray[Any]:
-        return load_frames(path, self.dtype)
+        try:
+            return load_frames(path, self.dtype)
+        except FormatError as error:
+            error.add_note(f"delete {os.fspath(path)} and make the dataset again to rebuild it")
+            raise
 
 
 def save_events(path: str | os.PathLike[str], events: Events) -> None:

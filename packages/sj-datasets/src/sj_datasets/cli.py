@@ -263,6 +263,8 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
     dataset = dataset_class(arguments.name)
     given = _split_argument(dataset, arguments.name, arguments.split)
+    if arguments.split_by is not None and arguments.frames_number is None:
+        raise ValueError("--split-by says how --frames-number divides; give that too")
     for name in ("frames_number", "duration", "split_by", "workers"):
         if (value := getattr(arguments, name)) is not None:
             given[name] = value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import logging
@@ -190,7 +191,6 @@ def prepare(
         TypeError: the constructor knows no such argument.
     """
     chosen = dataset_class(dataset) if isinstance(dataset, str) else dataset
-    Path(root).mkdir(parents=True, exist_ok=True)
     splits = chosen.split_arguments() if hasattr(chosen, "split_arguments") else [{}]
     if any(set(split) & set(arguments) for split in splits):
         splits = [{}]
@@ -198,5 +198,13 @@ def prepare(
         arguments["fake"] = True
     elif "download" in inspect.signature(chosen).parameters:
         arguments.setdefault("download", True)
-    # by keyword: root is not everywhere the first argument
-    return [chosen(root=root, **split, **arguments) for split in splits]
+    made = not Path(root).exists()
+    Path(root).mkdir(parents=True, exist_ok=True)
+    try:
+        # by keyword: root is not everywhere the first argument
+        return [chosen(root=root, **split, **arguments) for split in splits]
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):  # something is in it that serves the next run
+                Path(root).rmdir()
+        raise

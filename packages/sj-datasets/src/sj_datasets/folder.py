@@ -186,8 +186,7 @@ class NeuromorphicDatasetFolder:
             return cls._published("resource_url_md5")
         listed = cls.resource_url_md5()
         files = tuple(Resource(name, md5, (url,)) for name, url, md5 in listed)
-        page = listed[0][1] if listed else ""
-        return ResourceSet(cls.__name__, page, cls.downloadable(), files)
+        return ResourceSet(cls.__name__, "", cls.downloadable(), files)
 
     @classmethod
     def _published(cls, hook: str) -> ResourceSet:
@@ -276,7 +275,9 @@ class NeuromorphicDatasetFolder:
     def _ready_builder(self) -> NeuromorphicDatasetBuilder:
         root = self.cfg.root
         if not root.is_dir():
-            raise (NotADirectoryError if root.exists() else FileNotFoundError)(
+            if root.exists():
+                raise NotADirectoryError(f"{root} is no folder; root is the folder of the dataset")
+            raise FileNotFoundError(
                 f"folder {root} does not exist; create it, or pass fake=True for a synthetic copy"
             )
         builder = self.get_dataset_builder()

@@ -61,6 +61,7 @@ class Manifest:
             if version == _FORMAT:
                 size = content["sensor_size"]
                 content["sensor_size"] = None if size is None else (int(size[0]), int(size[1]))
+                content["splits"] = {str(k): int(n) for k, n in content["splits"].items()}
                 return cls(**content)
         except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
             raise FormatError(path, f"damaged manifest ({error!r}); {hint}") from error

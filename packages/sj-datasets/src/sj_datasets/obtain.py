@@ -47,6 +47,10 @@ def extracted_files(
         published = dataset.resource_set()
         if published.files:
             fetch_all(published, download, progress=progress)
+    elif not any(download.iterdir()):
+        raise FileNotFoundError(
+            f"{download} is empty: the synthetic copy is gone; delete {root} and start again"
+        )
     build_aside(target, lambda folder: dataset.extract_downloaded_files(download, folder))
     return target
 

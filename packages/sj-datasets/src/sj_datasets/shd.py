@@ -141,7 +141,7 @@ class _SpikeTrainDataset(NeuromorphicDatasetFolder):
 
     def _trains(self) -> SpikeTrainFile:
         self.prepare_raw_dataset()
-        trains = SpikeTrainFile(self.raw_path)
+        trains = SpikeTrainFile(self.raw_path.absolute())
         if len(trains) and not 0 <= trains.labels.min() <= trains.labels.max() < self.n_classes:
             raise ValueError(
                 f"{self.raw_path}: labels {trains.labels.min()}..{trains.labels.max()}, expected "

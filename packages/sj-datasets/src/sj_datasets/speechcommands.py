@@ -108,7 +108,7 @@ class SpeechCommands:
         self._seed, self._random = seed, RandomSource(seed)
         self.is_fake = settle_fake(type(self), self.root, fake, stacklevel=3)
         archive = _archive(url)
-        self.folder = self.root / folder_in_archive / archive.name.rsplit(".", 2)[0]
+        self.folder = self.root.absolute() / folder_in_archive / archive.name.rsplit(".", 2)[0]
         if not self.folder.is_dir():
             self._unpack(archive, download)
         self.noise_list = sorted(str(path) for path in self.folder.glob(f"{_NOISE}/*.wav"))

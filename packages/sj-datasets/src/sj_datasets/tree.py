@@ -32,6 +32,7 @@ class SampleTree:
     def __init__(self, folder: Path, wanted: Manifest) -> None:
         self.folder = folder
         self._wanted = wanted
+        self._raw = wanted.what == {"kind": "events"}
 
     def at(self, folder: Path) -> SampleTree:
         """The same tree while it lies elsewhere."""
@@ -51,6 +52,7 @@ class SampleTree:
             raise RuntimeError(
                 f"{self.folder} is unfinished: {marker} says that another program was stopped "
                 "while it built it; delete both"
+                + (", and extract beside them, which may be unfinished too" if self._raw else "")
             )
         there = Manifest.read(self.folder)
         if there is None:
@@ -58,6 +60,8 @@ class SampleTree:
             if foreign:
                 _log.warning("%s has no %s: using it as it is, unchecked", self.folder, MANIFEST)
             return foreign
+        if not there.splits and not _has_files(self.folder):
+            return False  # nothing was made, so it does not matter how: the function had an error
         there.check_same(self._wanted, self.folder)
         if _WHOLE in there.splits:
             return True
@@ -75,7 +79,8 @@ class SampleTree:
             OSError: the folder cannot be made; the message names it.
         """
         self.folder.mkdir(exist_ok=True)
-        if Manifest.read(self.folder) is None:
+        there = Manifest.read(self.folder)
+        if there is None or not there.splits:
             self._fresh().write(self.folder)
         for path in _files(self.folder):
             if path.name.startswith(".") and path.name.endswith(_SUFFIXES):
@@ -192,7 +197,8 @@ def list_samples(folder: Path, extensions: tuple[str, ...]) -> tuple[list[str], 
         below = sorted(_names_below(folder / name, name, extensions))
         names += below
         labels += [label] * len(below)
-    return classes, Samples(folder, names, labels)
+    # absolute: samples are found from wherever the program goes later
+    return classes, Samples(folder.absolute(), names, labels)
 
 
 def _names_below(folder: Path, prefix: str, extensions: tuple[str, ...]) -> Iterator[str]:

@@ -52,7 +52,7 @@ def instructions(
     lines: list[str] = []
     for file in files:
         lines.append(f"  {file.name}" + ("" if file.required else " (not required)"))
-        lines.extend(f"    from {url}" for url in (*file.urls, resource_set.page))
+        lines.extend(f"    from {url}" for url in (*file.urls, resource_set.page) if url)
         lines.append(f"    md5  {file.md5 or 'not known: keep this name'}")
         if file.md5 is not None and (Path(folder) / file.name).is_file():
             other = ChecksumCache(folder).md5(file.name)

@@ -119,7 +119,8 @@ def write_aedat2(
 
 
 def _dvs128(address: NDArray[np.uint32], t: NDArray[np.uint32], orientation: str) -> Events:
-    row, column, polarity = address >> 8 & 0x7F, address >> 1 & 0x7F, address & 1
+    low = address.astype(np.uint8)  # small types: a recording of hours fits in memory
+    row, column, polarity = (address >> 8).astype(np.uint8) & 0x7F, low >> 1, low & 1
     if orientation == "raw":
         return decoded_events(t, column, row, polarity, _SIZES["DVS128"])
     return decoded_events(t, 127 - row, 127 - column, 1 - polarity, _SIZES["DVS128"])

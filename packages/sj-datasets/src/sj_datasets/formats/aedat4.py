@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FormatError
-from ..events import EventColumns, Events
+from ..events import EVENT_DTYPE, EventColumns, Events
 from ._binary import as_events, check_field, decoded_events, read_file, write_file
 from ._compression import MalformedFrame, compress, decompress
 from ._flatbuffer import MalformedBuffer, Table, root_table
@@ -109,14 +109,15 @@ def read_aedat4(
             continue
         try:
             content = decompress(body, header.method, most)
-            parts.append(_packet_events(content))
+            found = _packet_events(content)
         except (MalformedFrame, MalformedBuffer) as error:
             raise FormatError(path, f"damaged event packet: {error}", offset) from None
         most -= len(content)
-        _check_inside(path, parts[-1], header.streams[stream].size, offset)
-    array = np.concatenate(parts) if parts else np.empty(0, _EVENT)
-    size = header.streams[stream].size
-    return decoded_events(array["t"], array["x"], array["y"], array["p"] != 0, size)
+        _check_inside(path, found, header.streams[stream].size, offset)
+        # now, not at the end: what is kept is smaller, and the packet's bytes can go
+        parts.append(decoded_events(found["t"], found["x"], found["y"], found["p"] != 0).array)
+    array = np.concatenate(parts) if parts else np.empty(0, EVENT_DTYPE)
+    return Events(array, header.streams[stream].size)
 
 
 def write_aedat4(
