@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sj_datasets.cifar10_dvs import CIFAR10DVS, CIFAR10DVS_CLASS_NAMES, CIFAR10DVSTEBNSplit
+from sj_datasets.fake import SyntheticDataWarning
 from sj_datasets.split import split_to_train_test_set
 
 
@@ -45,6 +46,15 @@ def test_every_named_split_has_a_rule_and_samples(open_fake):
         assert set(dataset.targets) == set(range(10))
         sample, label = dataset[-1]
         assert label == dataset.targets[-1] and len(sample["t"])
+
+
+def test_splits_of_a_relative_root(open_fake, tmp_path, monkeypatch):
+    root = open_fake("CIFAR10DVS").cfg.root
+    monkeypatch.chdir(root.parent)
+    with pytest.warns(SyntheticDataWarning):
+        dataset = CIFAR10DVS(root.name, split="tebn-test")
+    monkeypatch.chdir(tmp_path)
+    assert len(dataset[0][0]["t"])
 
 
 @pytest.mark.parametrize("train", [True, False])

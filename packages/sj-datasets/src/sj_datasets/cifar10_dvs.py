@@ -91,9 +91,13 @@ class CIFAR10DVS(NeuromorphicDatasetFolder):
         if known != self.classes:
             self.classes = known
             self.class_to_idx = {name: label for label, name in enumerate(known)}
-            self._take(_of_classes(self.class_to_idx, self.samples, self.root))
+            self._take(_of_classes(self.class_to_idx, self._tree_samples()))
         if split is not None:
-            self._take(_chosen(self.samples, split, self.root))
+            self._take(_chosen(self._tree_samples(), split))
+
+    def _tree_samples(self) -> Samples:
+        assert isinstance(self.samples, Samples)
+        return self.samples
 
     def _take(self, samples: Samples) -> None:
         self.samples = samples
@@ -189,30 +193,29 @@ def _checked_split(split: str | None) -> str | None:
     )
 
 
-def _of_classes(
-    labels: dict[str, int], samples: Iterable[tuple[Path, int]], folder: Path
-) -> Samples:
+def _of_classes(labels: dict[str, int], samples: Samples) -> Samples:
     """Without ``train`` and ``test``, where other libraries link to the files of the classes."""
-    names = [path.relative_to(folder).as_posix() for path, _ in samples]
-    kept = [(name, labels[c]) for name in names if (c := name.split("/")[0]) in labels]
-    return Samples(folder, [name for name, _ in kept], [label for _, label in kept])
+    classes = [path.relative_to(samples.folder).parts[0] for path, _ in samples]
+    kept = samples.subset([i for i, name in enumerate(classes) if name in labels])
+    kept.labels = [labels[name] for name in classes if name in labels]
+    return kept
 
 
-def _chosen(samples: Iterable[tuple[Path, int]], split: str, folder: Path) -> Samples:
+def _chosen(samples: Samples, split: str) -> Samples:
     """The samples of a named split."""
     rule, _, part = split.partition("-")
-    chosen: list[tuple[Path, int]] = []
-    for _, group in groupby(samples, key=lambda sample: sample[1]):
+    chosen: list[int] = []
+    for _, group in groupby(range(len(samples)), key=samples.labels.__getitem__):
         of_class = list(group)
         if rule == "tebn":
-            train = [sample for sample in of_class if _number(sample[0]) >= 100]
-            test = [sample for sample in of_class if _number(sample[0]) < 100]
+            numbers = {i: _number(samples[i][0]) for i in of_class}
+            train = [i for i in of_class if numbers[i] >= 100]
+            test = [i for i in of_class if numbers[i] < 100]
         else:
             count = math.ceil(0.9 * len(of_class))
             train, test = of_class[:count], of_class[count:]
         chosen += train if part == "train" else test
-    names = [path.relative_to(folder).as_posix() for path, _ in chosen]
-    return Samples(folder, names, [label for _, label in chosen])
+    return samples.subset(chosen)
 
 
 def _number(path: Path) -> int:
