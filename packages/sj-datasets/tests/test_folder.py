@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import zipfile
 
 import numpy as np
@@ -372,3 +373,11 @@ def test_subclasses_share_the_name_of_their_dataset():
 
     assert type("Mine", (NMNIST,), {}).dataset_name() == "NMNIST"
     assert Toy.dataset_name() == "Toy"
+
+
+def test_an_extract_folder_that_was_there_is_told(root, caplog):
+    Toy(root, False, **QUIET)
+    assert "is not checked" not in caplog.text
+    shutil.rmtree(root / "events_np")
+    assert len(Toy(root, True, **QUIET)) == 9
+    assert f"{root}/extract was there already, and is not checked" in caplog.text

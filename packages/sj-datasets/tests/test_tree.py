@@ -58,6 +58,9 @@ def test_a_tree_made_at_once_has_every_split(tree):
     fill(tree.folder, ["train/a/1.npy"])
     tree.finish("", whole=True)
     assert tree.is_complete("train") and tree.is_complete("test")
+    (tree.folder / "train/a/1.npy").unlink()
+    with pytest.raises(RuntimeError, match="had 1 samples, and has 0; delete"):
+        tree.is_complete("train")
 
 
 def test_trees_of_others_are_used_with_a_warning(tree, caplog):

@@ -12,6 +12,7 @@ done by one process at a time.
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from .download import ResourceSet
 
 __all__ = ["Conversion", "FolderOptions", "NeuromorphicDatasetFolder"]
+
+_log = logging.getLogger(__name__)
 
 
 class NeuromorphicDatasetFolder:
@@ -307,6 +310,8 @@ class NeuromorphicDatasetFolder:
         tree, split = self._events, self.split_name()
         if tree.is_complete(split):
             return
+        if not self.raw_root.exists() and (self.cfg.root / "extract").is_dir():
+            _log.warning("%s/extract was there already, and is not checked", self.cfg.root)
         extract_root = extracted_files(
             type(self), self.cfg.root, is_fake=self.is_fake, progress=self.options.progress
         )

@@ -44,7 +44,8 @@ class SampleTree:
         Trees without a manifest come from elsewhere and are taken as they are.
 
         Raises:
-            RuntimeError: another library was interrupted while it built the tree.
+            RuntimeError: another library was interrupted while it built the tree, or samples of a
+                tree that was made in one go are gone.
             ValueError: the tree was made in another way than wanted.
         """
         marker = self.folder.with_name(f"{self.folder.name}.building")
@@ -64,8 +65,17 @@ class SampleTree:
             return False  # nothing was made, so it does not matter how: the function had an error
         there.check_same(self._wanted, self.folder)
         if _WHOLE in there.splits:
-            return True
+            return self._is_whole(there.splits[_WHOLE])
         return split in there.splits and _count(self.folder / split) >= there.splits[split]
+
+    def _is_whole(self, expected: int) -> bool:
+        count = _count(self.folder)
+        if count < expected:  # what was made in one go cannot be completed
+            raise RuntimeError(
+                f"{self.folder} had {expected} samples, and has {count}; delete it to have it "
+                "built again"
+            )
+        return True
 
     def _fresh(self) -> Manifest:
         from . import __version__  # here, for this module is imported while the package is
