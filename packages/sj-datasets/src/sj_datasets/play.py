@@ -13,7 +13,6 @@ import os
 import sys
 import tempfile
 import webbrowser
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .atomic import atomic_path
+from .films import write_animation, write_video
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -54,7 +54,7 @@ def play_frame(x: ArrayLike, save_gif_to: PathLike | None = None) -> None:
         return
     images = frames_to_rgb(x)
     film = io.BytesIO()
-    _write_film(film, _zoomed(images, max(1, 256 // max(images.shape[1:3]))), "GIF", _FPS)
+    write_animation(film, _zoomed(images, max(1, 256 // max(images.shape[1:3]))), "GIF", _FPS)
     if _shown_in_notebook(film.getvalue()):
         return
     if _has_desktop():
@@ -90,9 +90,9 @@ def save_frames(x: ArrayLike, path: PathLike, *, fps: float = _FPS, zoom: int = 
     images = _zoomed(frames_to_rgb(x), zoom)
     with atomic_path(target) as temporary:
         if suffix == ".mp4":
-            _write_video(temporary, images, fps)
+            write_video(temporary, images, fps)
         else:
-            _write_film(temporary, images, suffix[1:].upper(), fps)
+            write_animation(temporary, images, "GIF" if suffix == ".gif" else "PNG", fps)
 
 
 def save_as_pic(x: ArrayLike, save_pic_to: PathLike = "./", pic_first_name: str = "pic") -> None:
@@ -148,34 +148,6 @@ def _pictures(images: NDArray[np.uint8]) -> list[Image.Image]:
     except ImportError as error:
         raise ImportError("pictures need Pillow: pip install 'sj-datasets[media]'") from error
     return [Image.fromarray(image) for image in images]
-
-
-def _write_film(
-    target: Path | io.BytesIO, images: NDArray[np.uint8], form: str, fps: float
-) -> None:
-    first, *others = _pictures(images)
-    # a GIF's clock counts 1/100 s, and viewers take 0 and 1 of them for "as slow as you like"
-    duration = max(20.0, 1000 / fps) if form == "GIF" else 1000 / fps
-    first.save(target, form, save_all=True, append_images=others, duration=duration, loop=0)
-
-
-def _write_video(path: Path, images: NDArray[np.uint8], fps: float) -> None:
-    try:
-        import av
-        import av.codec
-    except ImportError as error:
-        raise ImportError("videos need PyAV: pip install 'sj-datasets[media]'") from error
-    height, width = images.shape[1:3]
-    # chroma is stored for blocks of 2 x 2 pixels
-    images = np.pad(images, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)))
-    codec = "libx264" if "libx264" in av.codec.codecs_available else "mpeg4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000))
-        stream.height, stream.width = images.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        for image in images:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
 
 
 def _shown_in_notebook(film: bytes) -> bool:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..atomic import atomic_path
+from ..films import write_animation, write_video
 from .dat import spike_blocks
 from .packing import as_bits
 from .stream import SpikeStream
@@ -45,43 +44,14 @@ def visual_vidar_dat(
     first = next(images, None)
     if first is None:
         raise ValueError(f"{filename}: no frames to write")
-    write = _write_gif if out_format == "gif" else _write_mp4
+    images = itertools.chain([first], images)
     with atomic_path(filename) as temporary:
-        write(temporary, first, images, fps)
+        if out_format == "gif":
+            write_animation(temporary, images, "GIF", fps)
+        else:
+            write_video(temporary, images, fps)
 
 
 def _images(spikes: ArrayLike | SpikeStream | Iterable[ArrayLike]) -> Iterator[NDArray[np.uint8]]:
     for block in spike_blocks(spikes):
         yield from as_bits(np.asarray(block)).view(np.uint8) * np.uint8(255)
-
-
-def _write_gif(
-    path: Path, first: NDArray[np.uint8], rest: Iterator[NDArray[np.uint8]], fps: float
-) -> None:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError("GIF files need Pillow: pip install 'sj-datasets[media]'") from error
-    Image.fromarray(first).save(
-        path, "GIF", save_all=True, append_images=map(Image.fromarray, rest),
-        duration=round(1000 / fps), loop=0,
-    )  # fmt: skip
-
-
-def _write_mp4(
-    path: Path, first: NDArray[np.uint8], rest: Iterator[NDArray[np.uint8]], fps: float
-) -> None:
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError("MP4 files need PyAV: pip install 'sj-datasets[media]'") from error
-    even = [(0, n % 2) for n in first.shape]
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("mpeg4", rate=Fraction(fps).limit_denominator(1001))
-        stream.height, stream.width = (n + n % 2 for n in first.shape)
-        stream.pix_fmt = "yuv420p"
-        stream.bit_rate = 8_000_000
-        for image in itertools.chain([first], rest):
-            frame = av.VideoFrame.from_ndarray(np.pad(image, even, "edge"), format="gray")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
