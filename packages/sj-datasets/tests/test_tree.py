@@ -145,3 +145,11 @@ def test_samples_are_found_from_every_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     samples = list_samples(Path("root"), (".npy",))[1]
     assert samples[0][0] == tmp_path / "root/a/1.npy"
+
+
+def test_the_order_does_not_depend_on_numbers_of_frames(tmp_path):
+    fill(tmp_path, ["a/s_1_5.npy", "a/s_10_7.npy", "a/s_2_11.npz"])
+    names = [path.name for path, _ in list_samples(tmp_path, (".npy", ".npz"))[1]]
+    assert names == ["s_10_7.npy", "s_1_5.npy", "s_2_11.npz"]
+    ordered = list_samples(tmp_path, (".npy", ".npz"), counts_in_names=True)[1]
+    assert [path.name for path, _ in ordered] == ["s_1_5.npy", "s_10_7.npy", "s_2_11.npz"]

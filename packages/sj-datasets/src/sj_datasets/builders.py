@@ -6,7 +6,6 @@ import abc
 import functools
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from .cache import FrameLoader, as_type, load_events, save_frames
 from .config import BuildOptions, NeuromorphicDatasetConfig
 from .manifest import Manifest, function_hash
 from .ordering import in_time_order
-from .tree import SampleTree
+from .tree import SampleTree, without_count
 from .workers import run_parallel
 
 __all__ = [
@@ -69,9 +68,11 @@ class NeuromorphicDatasetBuilder(abc.ABC):
         dataset: class that reads the events.
         options: cache, type, worker processes, progress.
         reads_events: whether samples are loaded from ``raw_root``.
+        counts_in_names: whether names of samples end in their number of frames.
     """
 
     reads_events = False
+    counts_in_names = False
 
     def __init__(self, cfg: NeuromorphicDatasetConfig, raw_root: Path) -> None:
         self.cfg = cfg
@@ -139,8 +140,6 @@ class FrameBuilder(NeuromorphicDatasetBuilder):
         H: rows of the sensor.
         W: columns of the sensor.
     """
-
-    counts_in_names = False
 
     def __init__(self, cfg: NeuromorphicDatasetConfig, raw_root: Path, H: int, W: int) -> None:
         super().__init__(cfg, raw_root)
@@ -338,9 +337,8 @@ def missing_frames(
     for folder, _, names in os.walk(source):
         out = target / Path(folder).relative_to(source)
         out.mkdir(exist_ok=True)
-        done = {_stem(name) for name in os.listdir(out)}
-        if counts_in_names:
-            done = {re.sub(r"_\d+$", "", stem) for stem in done}
+        there = os.listdir(out)
+        done = {_stem(without_count(name) if counts_in_names else name) for name in there}
         for name in sorted(names):
             stem = _stem(name)
             if name.endswith((".npy", ".npz")) and not name.startswith(".") and stem not in done:

@@ -115,7 +115,11 @@ class NeuromorphicDatasetFolder:
         self.processed_root = builder.processed_root
         self.loader = builder.get_loader()
         self.root = self.processed_root / builder.split
-        self.classes, samples = list_samples(self.root, self.get_extensions())
+        self.classes, samples = list_samples(
+            self.root,
+            self.get_extensions(),
+            counts_in_names=builder.counts_in_names and not builder.reads_events,
+        )
         self.samples: Sequence[tuple[Path, int]] = samples
         self.targets = list(samples.labels)
         self.class_to_idx = {name: label for label, name in enumerate(self.classes)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -13,11 +14,12 @@ from typing import Any, overload
 
 from .manifest import MANIFEST, Manifest
 
-__all__ = ["SampleTree", "Samples", "list_samples"]
+__all__ = ["SampleTree", "Samples", "list_samples", "without_count"]
 
 _log = logging.getLogger(__name__)
 
 _SUFFIXES = (".npy", ".npz")
+_COUNT = re.compile(r"_\d+(?=\.\w+$)")
 _WHOLE = "*"  # in place of a split: the tree was made in one go
 
 
@@ -185,8 +187,21 @@ def _unpack(folder: Path, names: str, labels: bytes) -> Samples:
     return Samples(folder, names.split("\n") if names else [], numbers.tolist())
 
 
-def list_samples(folder: Path, extensions: tuple[str, ...]) -> tuple[list[str], Samples]:
+def without_count(name: str) -> str:
+    """``<sample>_<frames>.npy``, as files of frames of a fixed duration are named, less frames."""
+    return _COUNT.sub("", name)
+
+
+def list_samples(
+    folder: Path, extensions: tuple[str, ...], *, counts_in_names: bool = False
+) -> tuple[list[str], Samples]:
     """Classes of a split folder, sorted by name as text, and its samples in that order.
+
+    Args:
+        folder: the split folder.
+        extensions: suffixes of samples.
+        counts_in_names: names end in a number of frames that the order must not depend on, so
+            that sample i is the same one as in other trees.
 
     Raises:
         FileNotFoundError: the folder or its class folders are missing.
@@ -204,7 +219,8 @@ def list_samples(folder: Path, extensions: tuple[str, ...]) -> tuple[list[str], 
     names: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        below = sorted(_names_below(folder / name, name, extensions))
+        below = _names_below(folder / name, name, extensions)
+        below = sorted(below, key=without_count if counts_in_names else None)
         names += below
         labels += [label] * len(below)
     # absolute: samples are found from wherever the program goes later
