@@ -347,3 +347,12 @@ def test_own_pictures_are_asked_for_without_image_files_too(root):
 def test_rates_that_images_cannot_be_divided_by_are_refused(root, rate):
     with pytest.raises(ValueError, match="rate must be positive"):
         BaseDataset(config(root, rate=rate)).build_source("train")
+
+
+def test_hidden_files_are_no_streams(root):
+    for part, suffix in (("spike", "dat"), ("gt", "png")):
+        (root / "train" / part / f"._a.{suffix}").write_bytes(b"resource fork")
+    (root / "train" / "gt" / "b.png").rename(root / "train" / "gt" / "b.PNG")
+    dataset = BaseDataset(config(root)).build_source("train")
+    assert [file.name for file in dataset.spike_list] == ["a.dat", "b.dat", "c.dat"]
+    assert [file.name for file in dataset.img_list] == ["a.png", "b.PNG", "c.png"]

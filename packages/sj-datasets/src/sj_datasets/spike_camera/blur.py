@@ -130,6 +130,7 @@ def simulate_dataset(
 ) -> list[str]:
     """Write the windows of a video as a split of a :class:`SZData` dataset.
 
+    A video whose frames are interpolated already takes ``num_inter=0`` and ``num_blur=97``.
     Below ``folder``, which is created, each window becomes ``spike_data/<name>.dat``,
     ``sharp_data/<name>.png`` and ``blur_data/<name>.png``; the name is the number of the window's
     middle frame.  The mean spike rate is light / ``threshold``.

@@ -15,15 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..augment import Augmentor
 from ..dat import save_vidar_dat
-from ..media import read_gray_image
+from ..media import IMAGE_SUFFIXES, read_gray_image
 from ..stream import SpikeStream
 from .config import BaseDatasetConfig
 from .fake import settle_fake_streams, write_fake_streams
-from .pairing import pair_images
+from .pairing import files_with, pair_images
 
 __all__ = ["BaseDataset"]
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class BaseDataset:
@@ -127,12 +125,12 @@ class BaseDataset:
             self.img_list = pair_images(self.spike_list, images)
 
     def get_spike_files(self, path: Path) -> list[Path]:
-        """Streams below a folder: all ``.dat`` files, sorted."""
-        return sorted(path.glob("**/*.dat"))
+        """Streams below a folder: all ``.dat`` files, sorted; hidden ones are left out."""
+        return files_with(path, (".dat",))
 
     def get_image_files(self, path: Path) -> list[Path]:
         """Images below a folder, sorted."""
-        return sorted(f for f in path.glob("**/*") if f.suffix.lower() in IMAGE_SUFFIXES)
+        return files_with(path, IMAGE_SUFFIXES)
 
     def load_spike(self, idx: int) -> SpikeStream | ArrayLike:
         """Stream ``idx`` as stored, ``[T, H, W]``; here a lazy one that reads what is cut out."""

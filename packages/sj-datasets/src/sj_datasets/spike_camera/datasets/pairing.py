@@ -1,4 +1,4 @@
-"""Which image belongs to which stream."""
+"""The files of a dataset, and which image belongs to which stream."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["pair_images"]
+__all__ = ["files_with", "pair_images"]
+
+
+def files_with(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """Files below a folder by suffix, sorted; without hidden ones, which some archives bring."""
+    files = (file for file in Path(folder).glob("**/*") if not file.name.startswith("."))
+    return sorted(file for file in files if file.suffix.lower() in suffixes)
 
 
 def pair_images(streams: Sequence[Path], images: Sequence[Path]) -> list[Path]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..uhsr import UHSR_CROP, UHSR_SIZE, read_uhsr, write_uhsr
 from .base import BaseDataset
 from .config import BaseDatasetConfig
+from .pairing import files_with
 
 __all__ = ["UHSR", "UHSRConfig"]
 
@@ -39,7 +40,7 @@ class UHSR(BaseDataset):
             raise ValueError("uhsr has no images: leave with_img=False")
 
     def get_spike_files(self, path: Path) -> list[Path]:
-        return sorted(path.glob("**/*.npz"))
+        return files_with(path, (".npz",))
 
     def load_spike(self, idx: int) -> NDArray[np.uint8]:
         return read_uhsr(self.spike_list[idx]).spikes
