@@ -47,6 +47,8 @@ def test_an_image_is_a_float_array_in_0_to_1(tmp_path):
     np.testing.assert_allclose(image[0], images[3] / 255, rtol=1e-6)
     assert label == 3
     assert type(label) is int
+    with pytest.raises(TypeError, match="slice"):
+        MNIST(tmp_path, train=False)[:3]  # type: ignore[index]
 
 
 def test_a_transform_gets_the_bytes_and_may_change_them(tmp_path):

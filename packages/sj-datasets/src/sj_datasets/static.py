@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import abc
 import copy
+import operator
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +82,7 @@ class StaticImages(abc.ABC):
         return len(self.targets)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
+        index = operator.index(index)  # a slice of images would look like an image
         image, label = self.images[index], self.targets[index]
         sample = _as_float(image) if self.transform is None else self.transform(image.copy())
         return sample, label if self.target_transform is None else self.target_transform(label)
