@@ -293,3 +293,16 @@ def test_spike_arguments_that_make_no_sense_are_refused():
         integrate_spikes_by_fixed_frames_number([0.0], [0], "count", 2, 3)
     with pytest.raises(ValueError, match="duration must be positive, got 0"):
         integrate_spikes_by_fixed_duration([0.0], [0], 0, 3)
+
+
+def test_whole_floating_numbers_are_whole_numbers():
+    columns = {"t": [0, 5, 9], "x": [0, 1, 2], "y": [1, 0, 1], "p": [1, 0, -1]}
+    whole = {name: np.array(column) for name, column in columns.items()}
+    floating = {name: column.astype(np.float32) for name, column in whole.items()}
+    np.testing.assert_array_equal(
+        integrate_events_by_fixed_duration(floating, 3, 2, 3),
+        integrate_events_by_fixed_duration(whole, 3, 2, 3),
+    )
+    for t in ([0, 5, np.nan], [0, 5, 1e30], [0, 5, 5.5]):
+        with pytest.raises(TypeError, match="t must hold whole numbers"):
+            integrate_events_by_fixed_duration({**floating, "t": np.array(t)}, 3, 2, 3)

@@ -46,10 +46,17 @@ def _column(events: EventColumns, name: str) -> NDArray[Any]:
 
 
 def whole_numbers(name: str, column: ArrayLike) -> NDArray[Any]:
-    """The column as an array ``[N]`` of integers or booleans."""
+    """The column as an array ``[N]`` of integers or booleans.
+
+    Floating numbers that are whole will do: other libraries keep columns in such files.
+    """
     array = np.asarray(column)
     if array.size == 0:
         return array.reshape(-1).astype(np.int64)
+    if array.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            whole = array.astype(np.int64)
+        array = whole if np.array_equal(whole, array) else array
     if array.dtype != np.bool_ and not np.issubdtype(array.dtype, np.integer):
         raise TypeError(f"{name} must hold whole numbers, got {array.dtype}; convert it first")
     if array.ndim != 1:
