@@ -130,6 +130,7 @@ HEADER = b"% a header\n\x0c\x08"
         ([5, 1 << 60 | 5], HEADER, "prophesee_dat"),
         ([5, 16 << 46 | 5], HEADER, "prophesee_dat"),
         ([], HEADER, "prophesee_dat"),
+        ([5], b"% Data file containing CD events.\n\x0c\x08", "prophesee_dat"),
     ],
 )
 def test_two_kinds_of_dat_files(tmp_path: Path, words: list[int], header: bytes, name: str) -> None:

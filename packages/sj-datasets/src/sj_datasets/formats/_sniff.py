@@ -3,7 +3,7 @@
 Two kinds of `.dat` files of 8-byte records differ in one place only: a NavGesture word has no bit
 above its bit 49, so the upper halves of its words stay below 2^18, while in Prophesee's DAT that
 holds only for darker events in rows 0 to 15.  A file whose first events all fit the former is
-taken for NavGesture.  Without `%` header lines a `.dat` file is taken for NavGesture if its first
+taken for NavGesture, unless its header speaks of CD events, Prophesee's word.  Without `%` header lines a `.dat` file is taken for NavGesture if its first
 events fit that sensor, and for nothing otherwise: give ``format="prophesee_dat"``.
 """
 
@@ -68,6 +68,9 @@ def is_evt3(path: Path, head: bytes) -> bool:
 def is_prophesee_dat(path: Path, head: bytes) -> bool:
     if path.suffix.lower() != ".dat" or not head.startswith(b"%"):
         return False
+    lines, _ = header_lines(head, b"%", "end")
+    if any("CD events" in line for line in lines):
+        return True
     upper = _upper_halves(head)
     return len(upper) == 0 or bool(upper.max() >= 1 << 18)
 
