@@ -53,7 +53,7 @@ def test_instructions_without_checksum_ask_for_the_name(tmp_path):
     text = instructions(toy.files, toy, tmp_path)
     for part in ("c.zip", "from http://one", "from http://two", "from http://page", "keep this"):
         assert part in text
-    assert f"Put them into {tmp_path}" in text
+    assert f"Put them into {tmp_path}" in text and "by md5, where it is known" in text
     assert "Toy/<file>" in text
 
 

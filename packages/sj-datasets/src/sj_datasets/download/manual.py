@@ -49,6 +49,7 @@ def instructions(
     files: Iterable[Resource], resource_set: ResourceSet, folder: str | os.PathLike[str]
 ) -> str:
     """What to fetch by hand and where to put it: every file with address, checksum and folder."""
+    files = list(files)
     lines: list[str] = []
     for file in files:
         lines.append(f"  {file.name}" + ("" if file.required else " (not required)"))
@@ -62,8 +63,9 @@ def instructions(
     return "\n".join(
         (
             *lines,
-            f"Put them into {Path(folder).absolute()} under any name (they are recognised by md5) "
-            "and run this again,",
+            f"Put them into {Path(folder).absolute()} under any name (they are recognised by md5"
+            + ("" if all(file.md5 for file in files) else ", where it is known")
+            + ") and run this again,",
             f"or set {MIRROR_VARIABLE} to an address or folder that holds "
             f"{resource_set.dataset}/<file>.",
         )
