@@ -3,8 +3,9 @@
 Two kinds of `.dat` files of 8-byte records differ in one place only: a NavGesture word has no bit
 above its bit 49, so the upper halves of its words stay below 2^18, while in Prophesee's DAT that
 holds only for darker events in rows 0 to 15.  A file whose first events all fit the former is
-taken for NavGesture, unless its header speaks of CD events, Prophesee's word.  Without `%` header lines a `.dat` file is taken for NavGesture if its first
-events fit that sensor, and for nothing otherwise: give ``format="prophesee_dat"``.
+taken for NavGesture, unless its header speaks of CD events, which is Prophesee's word.  Without
+`%` header lines a `.dat` file is taken for NavGesture if its first events fit that sensor, and for
+nothing otherwise: give ``format="prophesee_dat"``.
 """
 
 from __future__ import annotations
