@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def open_recording(path: str | os.PathLike[str], buffer: int) -> BufferedReader:
         FileNotFoundError: no such file.
         IsADirectoryError: a folder was given.
     """
-    return open(_recording(path), "rb", buffering=buffer)
+    return BufferedReader(FileIO(_recording(path)), buffer)
 
 
 def trimmed(array: NDArray[Any], count: int) -> NDArray[Any]:

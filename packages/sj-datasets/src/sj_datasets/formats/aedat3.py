@@ -225,7 +225,7 @@ def _blocks(
     the next.
     """
     space = np.empty(_BLOCK, "<u8")
-    room = memoryview(space).cast("B")
+    room = space.data.cast("B")
     filled, current, at = 0, 0, start
     for at, slot, time_at, overflow, number in _packets(path, file, start, strict):
         if filled and overflow != current:
