@@ -30,8 +30,9 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = [
     "lint", "imports", "typecheck", "tests", "integration", "conformance", "docs", "build",
 ]  # fmt: skip
-if hasattr(nox.options, "allow_parallel"):
-    nox.options.allow_parallel = True  # no session writes where another one reads: nox -j 2 works
+if hasattr(nox.options, "parallel"):
+    # no session writes where another one reads; one installs while another one computes
+    nox.options.allow_parallel, nox.options.parallel = True, 2
 
 WORKSPACE = Workspace(ROOT)
 PACKAGES = list(WORKSPACE.packages)
@@ -284,10 +285,16 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Every property-based test with fresh random examples, 2000 of each."""
+    """Property-based tests with 2000 fresh examples each, then 20 minutes of damaged files.
+
+    ``readers`` after -- runs the second part alone; what follows are its options.
+    """
     own = [r.text for name in PACKAGES for r in WORKSPACE[name].test_group]
-    install(session, [*PACKAGES, *own, *tools("test")])
-    pytest(session, "--hypothesis-profile=fuzz", "-m", "hypothesis", "packages")
+    install(session, [*PACKAGES, *own, *tools("test"), *tools("fuzz")])
+    readers, options = session.posargs[:1] == ["readers"], session.posargs[1:]
+    if not readers:
+        pytest(session, "--hypothesis-profile=fuzz", "-m", "hypothesis", "packages")
+    session.run("python", "tools/fuzz_readers.py", *(options if readers else []))
 
 
 @nox.session

@@ -40,9 +40,9 @@ def say_in(language: str) -> Say:
 
 
 def results(folder: Path = RESULTS) -> list[Row]:
-    """All measurements of neurons and of training steps, those on a CPU first."""
+    """All measurements that pages show, those on a CPU first."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    known = ("neuron", "training")
+    known = ("neuron", "training", "events")
     ours = [r for r in found if r.get("benchmark") in known and r.get("schema") == 1]
     return sorted(ours, key=lambda r: (r["settings"].get("device", "cpu") != "cpu", r["benchmark"]))
 
@@ -193,6 +193,31 @@ def training(result: Row, say: Say) -> Table:
     return Table(head, cells)
 
 
+def parts(result: Row, say: Say) -> Table:
+    """Event and spike-camera data: each comparison, and what the ratio must be."""
+    head = [say(word) for word in ("work", "slow", "ms", "fast", "ms", "ratio", "wanted")]
+    cells = []
+    for row in result["parts"]:
+        for ratio in row["ratios"]:
+            pair = [(ratio[end], row["ms"][ratio[end]]["ms"]) for end in ("slow", "fast")]
+            line = [say(row["work"])]
+            line += [text for name, value in pair for text in (say(name), number(value))]
+            limits = (("≥", ratio["least"]), ("≤", ratio["most"]))
+            wanted = "".join(f"{sign} {limit:g}" for sign, limit in limits if limit is not None)
+            cells.append([*line, number(ratio["value"]), wanted])
+    return Table(head, cells)
+
+
+def growth(result: Row, say: Say) -> Table:
+    """Time to integrate more and more events, and what each further one costs."""
+    head = [say(word) for word in ("events N", "split", "ms", "ns per further event")]
+    cells = [
+        [f"{row['N']:,}", say(row["by"]), number(row["ms"]["ms"]), number(row["ns"])]
+        for row in result["growth"]
+    ]
+    return Table(head, cells)
+
+
 def machine(result: Row, say: Say) -> Table:
     """What was measured on."""
     cpu, settings = result["cpu"], result["settings"]
@@ -218,6 +243,8 @@ TABLES: dict[str, Callable[[Row, Say], Table]] = {
     "start": start,
     "targets": targets,
     "training": training,
+    "parts": parts,
+    "growth": growth,
     "machine": machine,
 }
 

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sj_datasets import SpikeStream, load_vidar_dat, save_vidar_dat
+from sj_datasets.errors import FormatError
+from sj_datasets.spike_camera import merge_vidar_dat
 
 T, H, W = 5, 4, 16
 
@@ -68,6 +70,37 @@ def test_a_stream_and_an_iterator_of_blocks_are_written_as_they_come(tmp_path, s
     assert (tmp_path / "b.dat").read_bytes() == expected
 
 
+@pytest.mark.parametrize("width", [32, 20])
+def test_a_head_beside_any_width_is_dropped(tmp_path, width):
+    spikes = np.random.default_rng(1).integers(0, 2, (3, 4, width), dtype=np.uint8)
+    save_vidar_dat(tmp_path / "a.dat", spikes)
+    read = load_vidar_dat(tmp_path / "a.dat", 4, width, remove_head=True)
+    np.testing.assert_array_equal(read, spikes[:, :, :-16])
+
+
+def test_several_recordings_follow_each_other(tmp_path, spikes):
+    files = [tmp_path / "a.dat", tmp_path / "b.dat"]
+    save_vidar_dat(files[0], spikes)
+    save_vidar_dat(files[1], spikes[:2])
+    joined = np.concatenate([spikes, spikes[:2]])
+    np.testing.assert_array_equal(load_vidar_dat(files, H, W), joined)
+    floats = load_vidar_dat(files, H, W, dtype=np.float32)
+    assert floats.dtype == np.float32
+    merged = merge_vidar_dat(files[0], files, H, W)  # also over one of them
+    np.testing.assert_array_equal(merged, joined)
+    np.testing.assert_array_equal(load_vidar_dat(files[0], H, W), joined)
+    with pytest.raises(ValueError, match="list of files is empty"):
+        merge_vidar_dat(files[0], [], H, W)
+
+
+def test_merging_drops_heads(tmp_path, spikes):
+    wide = np.concatenate([spikes, np.ones((T, H, 16), np.uint8)], axis=2)
+    save_vidar_dat(tmp_path / "a.dat", wide)
+    merge_vidar_dat(tmp_path / "b.dat", [tmp_path / "a.dat"] * 2, H, W + 16, remove_head=True)
+    read = load_vidar_dat(tmp_path / "b.dat", H, W)
+    np.testing.assert_array_equal(read, np.concatenate([spikes, spikes]))
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
@@ -112,7 +145,9 @@ def test_files_that_do_not_fit_the_frame_size_are_refused(tmp_path, spikes):
     save_vidar_dat(path, spikes)
     with path.open("ab") as file:
         file.write(b"123")
-    with pytest.raises(ValueError, match=r"frames of 8 bytes: 3 bytes remain after 5 frames"):
+    with pytest.raises(
+        FormatError, match=r"a\.dat, byte 40: .*frames of 8 bytes: 3 bytes remain after 5 frames"
+    ):
         load_vidar_dat(path, H, W)
     np.testing.assert_array_equal(load_vidar_dat(path, H, W, strict=False), spikes)
 

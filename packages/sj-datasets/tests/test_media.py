@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sj_datasets import simulate_image, simulate_spikes
-from sj_datasets.spike_camera import iter_gray_frames, read_gray_image
+from sj_datasets.spike_camera import iter_gray_frames, read_gray_image, write_gray_image
 
 
 def write_image(path: Path, value: int, size: tuple[int, int] = (6, 4)) -> Path:
@@ -38,6 +38,45 @@ def test_grey_images_are_divided_by_their_range(tmp_path):
 def test_sixteen_bit_images_keep_their_depth(tmp_path):
     Image.fromarray(np.full((2, 2), 1000, np.uint16)).save(tmp_path / "a.png")
     np.testing.assert_allclose(read_gray_image(tmp_path / "a.png"), 1000 / 65535, rtol=1e-6)
+
+
+def test_written_images_are_read_back(tmp_path):
+    image = np.arange(6.0).reshape(2, 3) / 255
+    write_gray_image(tmp_path / "a.png", image)
+    np.testing.assert_allclose(read_gray_image(tmp_path / "a.png"), image, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "message"),
+    [
+        ("a.png", np.zeros(3), r"\[H, W\]"),
+        ("a.png", np.full((2, 2), 1.5), r"\[0, 1\], got 1\.5"),
+        ("a.dat", np.zeros((2, 2)), "unknown file extension"),
+    ],
+)
+def test_bad_images_are_not_written(tmp_path, name, image, message):
+    with pytest.raises(ValueError, match=message):
+        write_gray_image(tmp_path / name, image)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_without_pictures_is_named(tmp_path):
+    import av
+
+    with av.open(str(tmp_path / "a.wav"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        samples.sample_rate = 8000
+        container.mux(stream.encode(samples))
+        container.mux(stream.encode(None))
+    with pytest.raises(ValueError, match=r"a\.wav has no video stream"):
+        list(iter_gray_frames(tmp_path / "a.wav"))
+
+
+def test_writing_images_needs_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "PIL", None)
+    with pytest.raises(ImportError, match=r"sj-datasets\[media\]"):
+        write_gray_image(tmp_path / "a.png", np.zeros((2, 2)))
 
 
 def test_colour_becomes_luma(tmp_path):

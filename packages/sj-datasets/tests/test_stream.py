@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from sj_datasets import SpikeStream, save_vidar_dat
+from sj_datasets.errors import FormatError
+from sj_datasets.spike_camera import pack_frames
 
 T, H, W = 7, 4, 24
 
@@ -28,6 +30,7 @@ def test_it_describes_itself_like_an_array(stream):
     assert stream.shape == (T, H, W)
     assert (stream.ndim, stream.dtype, stream.nbytes) == (3, np.uint8, T * H * W // 8)
     assert "(7, 4, 24)" in repr(stream)
+    assert stream.filename is None or stream.filename.name == "a.dat"
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,22 @@ def test_it_describes_itself_like_an_array(stream):
 )
 def test_indexing_equals_indexing_the_decoded_array(stream, spikes, index):
     np.testing.assert_array_equal(stream[index], spikes[index])
+
+
+@pytest.mark.parametrize(
+    "index",
+    [(2, 1), (slice(2, 5), slice(1, 3), slice(None, 8)), (slice(None), 3, 23), (-1, slice(2))],
+    ids=str,
+)
+def test_parts_of_frames_are_cut_out(stream, spikes, index):
+    np.testing.assert_array_equal(stream[index], spikes[index])
+
+
+def test_packed_frames_are_eight_pixels_to_the_byte(stream, spikes):
+    expected = pack_frames(spikes)
+    np.testing.assert_array_equal(stream.packed(), expected)
+    np.testing.assert_array_equal(stream.packed(2, 4), expected[2:4])
+    assert stream.packed(3, 3).shape == (0, H * W // 8)
 
 
 @pytest.mark.parametrize("n_frames", [1, 3, 100, None])
@@ -100,8 +119,9 @@ def test_a_file_that_shrinks_later_is_reported(tmp_path, spikes):
     save_vidar_dat(path, spikes)
     stream = SpikeStream(path, H, W)
     path.write_bytes(path.read_bytes()[:10])
-    with pytest.raises(ValueError, match="became shorter"):
-        stream[:]
+    for read in (lambda: stream[:], lambda: stream[::3], stream.packed):
+        with pytest.raises(FormatError, match="became shorter"):
+            read()
 
 
 @pytest.mark.parametrize(("height", "width"), [(0, 8), (4, -8), (3, 5)])

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["IMAGE_SUFFIXES", "iter_gray_frames", "read_gray_image"]
+from ..atomic import atomic_path
+
+__all__ = ["IMAGE_SUFFIXES", "iter_gray_frames", "read_gray_image", "write_gray_image"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".pgm", ".webp")
 
@@ -36,8 +38,28 @@ def read_gray_image(path: str | os.PathLike[str]) -> NDArray[np.float32]:
             if image.mode.startswith("I"):
                 return np.asarray(image, np.float32) / np.float32(65535)
             return np.asarray(image.convert("L"), np.float32) / np.float32(255)
-    except (UnidentifiedImageError, SyntaxError, OSError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, OSError) as error:
         raise ValueError(f"{source} is not a readable image: {error}") from error
+
+
+def write_gray_image(path: str | os.PathLike[str], image: ArrayLike) -> None:
+    """Write a grey image ``[H, W]`` in [0, 1] with 8 bits; the suffix decides the format.
+
+    Raises:
+        ValueError: not 2-D, values outside [0, 1], or an unknown suffix.
+        ImportError: Pillow is missing.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError("images need Pillow: pip install 'sj-datasets[media]'") from error
+    gray = np.asarray(image, np.float64)
+    if gray.ndim != 2:
+        raise ValueError(f"the image must have shape [H, W], got {list(gray.shape)}")
+    if not (gray.min() >= 0 and gray.max() <= 1):
+        raise ValueError(f"the image must lie in [0, 1], got {gray.min()} to {gray.max()}")
+    with atomic_path(path) as temporary:
+        Image.fromarray(np.round(255 * gray).astype(np.uint8)).save(temporary)
 
 
 def iter_gray_frames(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:

@@ -13,7 +13,7 @@ import operator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["frame_nbytes", "pack_frames", "unpack_frames"]
+__all__ = ["as_bits", "frame_nbytes", "pack_frames", "unpack_frames"]
 
 
 def frame_nbytes(height: int, width: int) -> int:
@@ -35,18 +35,41 @@ def frame_nbytes(height: int, width: int) -> int:
 
 
 def unpack_frames(
-    packed: NDArray[np.uint8], height: int, width: int, *, flipud: bool = True
+    packed: NDArray[np.uint8],
+    height: int,
+    width: int,
+    *,
+    flipud: bool = True,
+    columns: int | None = None,
 ) -> NDArray[np.uint8]:
-    """Packed bytes ``[T, H*W/8]`` -> spikes ``[T, H, W]``, uint8 of 0 and 1, C-contiguous."""
-    n_frames = len(packed)
-    if width % 8 == 0:
-        # Flipping the byte rows first moves 8 times less memory than flipping pixels.
-        rows = packed.reshape(n_frames, height, width // 8)
-        flat = np.ascontiguousarray(rows[:, ::-1] if flipud else rows).reshape(-1)
-        return np.unpackbits(flat, bitorder="little").reshape(n_frames, height, width)
-    pixels = np.unpackbits(np.ascontiguousarray(packed).reshape(-1), bitorder="little")
-    frames = pixels.reshape(n_frames, height, width)
-    return np.ascontiguousarray(frames[:, ::-1]) if flipud else frames
+    """Packed bytes ``[T, H*W/8]`` -> spikes ``[T, H, W]``, uint8 of 0 and 1, C-contiguous.
+
+    Args:
+        packed: frames as stored.
+        height: rows H.
+        width: stored columns W.
+        flipud: the file holds the rows bottom-up.
+        columns: keep only so many columns of the left; ``None`` keeps all.
+    """
+    columns = width if columns is None else columns
+    packed = np.ascontiguousarray(packed)
+    if len(packed) == 0:
+        return np.empty((0, height, columns), np.uint8)
+    if width % 8 == 0 and columns % 8 == 0:
+        # Flipping byte rows before unpacking moves 8 times less memory than flipping pixels.
+        rows = _flipped_rows(packed, height, width) if flipud else packed
+        if columns < width:
+            rows = rows.reshape(-1, height, width // 8)[:, :, : columns // 8]
+        pixels = np.unpackbits(np.ascontiguousarray(rows).reshape(-1), bitorder="little")
+        return pixels.reshape(-1, height, columns)
+    pixels = np.unpackbits(packed.reshape(-1), bitorder="little").reshape(-1, height, width)
+    return np.ascontiguousarray((pixels[:, ::-1] if flipud else pixels)[:, :, :columns])
+
+
+def _flipped_rows(packed: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Byte rows in reverse order; a row moves as one element, twice as fast as byte by byte."""
+    rows = packed.reshape(-1).view(f"V{width // 8}").reshape(-1, height)
+    return np.ascontiguousarray(rows[:, ::-1]).view(np.uint8)
 
 
 def pack_frames(spikes: ArrayLike, *, flipud: bool = True) -> NDArray[np.uint8]:
@@ -61,14 +84,27 @@ def pack_frames(spikes: ArrayLike, *, flipud: bool = True) -> NDArray[np.uint8]:
         raise ValueError(f"spikes must have shape [T, H, W], got {list(frames.shape)}")
     n_frames, height, width = frames.shape
     nbytes = frame_nbytes(height, width)
-    bits = _as_bits(frames)
-    flat = np.ascontiguousarray(bits[:, ::-1] if flipud else bits).reshape(-1)
-    return np.packbits(flat, bitorder="little").reshape(n_frames, nbytes)
+    bits = as_bits(frames)
+    if flipud and width % 8:
+        bits = bits[:, ::-1]
+    flat = np.ascontiguousarray(bits).reshape(-1)
+    packed = np.packbits(flat, bitorder="little").reshape(n_frames, nbytes)
+    if flipud and width % 8 == 0 and n_frames:
+        packed = _flipped_rows(packed, height, width)
+    return packed.reshape(n_frames, nbytes)
 
 
-def _as_bits(frames: NDArray[np.generic]) -> NDArray[np.bool_]:
+def as_bits(frames: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Spikes ``[T, H, W]`` of any numeric type as booleans.
+
+    Raises:
+        ValueError: a value other than 0 and 1.
+        TypeError: the values are not numbers.
+    """
     if frames.dtype == np.bool_:
         return frames.view(np.bool_)
+    if frames.dtype == np.uint8 and frames.size and frames.max() <= 1:
+        return np.ascontiguousarray(frames).view(np.bool_)
     if not np.issubdtype(frames.dtype, np.number):
         raise TypeError(f"spikes must be numbers or booleans, got dtype {frames.dtype}")
     bits = frames == 1

@@ -5,7 +5,7 @@
 I is the light of one sensor frame in [0, 1], theta the threshold, V[0] the initial integral, by
 default uniform in [0, theta).  While I <= theta this equals floor((V[0] + sum I) / theta) counted
 by differences; brighter light saturates at one spike per frame and the surplus stays in V.  The
-mean spike rate is mean(I) / theta.
+mean spike rate is mean(I) / theta.  Noise: see :mod:`.noise`.
 
 T frames, H rows, W columns.
 """
@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .media import iter_gray_frames, read_gray_image
+from .noise import NoisySensor, SensorNoise
 
-__all__ = ["iter_spikes", "simulate_image", "simulate_spikes"]
+__all__ = ["as_light", "iter_spikes", "simulate_image", "simulate_spikes"]
 
 Rng = np.random.Generator | int | None
 
@@ -32,6 +33,7 @@ def simulate_spikes(
     *,
     initial: ArrayLike | None = None,
     rng: Rng = None,
+    noise: SensorNoise | None = None,
 ) -> NDArray[np.uint8]:
     """Simulate the spikes ``[T, H, W]`` (uint8) that a spike camera records of a video.
 
@@ -41,7 +43,8 @@ def simulate_spikes(
             integers are divided by their largest value.
         threshold: integral at which a pixel fires.
         initial: integral before the first frame, ``[H, W]`` or one number, in [0, threshold).
-        rng: generator or seed that draws ``initial`` where it is not given.
+        rng: generator or seed that draws ``initial`` where it is not given, and the noise.
+        noise: a noisy sensor instead of the ideal one.
 
     Raises:
         ValueError: light outside [0, 1] or not finite, wrong shapes, no frames.
@@ -65,7 +68,9 @@ def simulate_spikes(
         frames, length = array, len(array)
     chunk_frames = length or 256
     blocks = list(
-        iter_spikes(frames, threshold, initial=initial, rng=rng, chunk_frames=chunk_frames)
+        iter_spikes(
+            frames, threshold, initial=initial, rng=rng, noise=noise, chunk_frames=chunk_frames
+        )
     )
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
@@ -77,6 +82,7 @@ def simulate_image(
     *,
     initial: ArrayLike | None = None,
     rng: Rng = None,
+    noise: SensorNoise | None = None,
 ) -> NDArray[np.uint8]:
     """Simulate ``n_frames`` sensor frames of a still image ``[H, W]`` (array or file).
 
@@ -85,8 +91,10 @@ def simulate_image(
     if n_frames < 1:
         raise ValueError(f"n_frames must be at least 1, got {n_frames}")
     still = read_gray_image(image) if isinstance(image, (str, os.PathLike)) else image
-    light = itertools.repeat(_as_light(still), n_frames)
-    (spikes,) = iter_spikes(light, threshold, initial=initial, rng=rng, chunk_frames=n_frames)
+    light = itertools.repeat(as_light(still), n_frames)
+    (spikes,) = iter_spikes(
+        light, threshold, initial=initial, rng=rng, noise=noise, chunk_frames=n_frames
+    )
     return spikes
 
 
@@ -96,6 +104,7 @@ def iter_spikes(
     *,
     initial: ArrayLike | None = None,
     rng: Rng = None,
+    noise: SensorNoise | None = None,
     chunk_frames: int = 64,
 ) -> Iterator[NDArray[np.uint8]]:
     """Simulate an endless or very long video: yields blocks ``[n, H, W]``, n <= chunk_frames.
@@ -106,37 +115,48 @@ def iter_spikes(
         raise ValueError(f"threshold must be a positive number, got {threshold}")
     if chunk_frames < 1:
         raise ValueError(f"chunk_frames must be at least 1, got {chunk_frames}")
-    source = map(_as_light, frames)
+    source = map(as_light, frames)
     first = next(source, None)
     if first is None:
         raise ValueError("the video has no frames")
-    v = _initial_integral(first.shape, threshold, initial, rng)
+    if initial is not None and rng is not None and noise is None:
+        raise ValueError("give initial or rng, not both: without noise rng only draws initial")
+    generator = np.random.default_rng(rng)
+    v = _initial_integral(first.shape, threshold, initial, generator)
+    sensor = None if noise is None else NoisySensor(noise, first.shape, threshold, generator)
     source = itertools.chain((first,), source)
     while batch := list(itertools.islice(source, chunk_frames)):
-        yield _integrate(batch, v, threshold)
+        yield _integrate(batch, v, threshold, sensor)
 
 
 def _integrate(
-    frames: list[NDArray[np.floating]], v: NDArray[np.float64], threshold: float
+    frames: list[NDArray[np.floating]],
+    v: NDArray[np.float64],
+    threshold: float,
+    sensor: NoisySensor | None,
 ) -> NDArray[np.uint8]:
     """One block; updates the integral ``v`` in place."""
     spikes = np.empty((len(frames), *v.shape), np.bool_)
     for i, light in enumerate(frames):
         if light.shape != v.shape:
             raise ValueError(f"frames change size from {v.shape} to {light.shape}")
+        if sensor is not None:
+            sensor.step(light, v, spikes[i])
+            continue
         v += light
-        fired = np.greater_equal(v, threshold, out=spikes[i, :, :])
-        np.subtract(v, threshold, out=v, where=fired)
+        # Multiplying is four times as fast as a masked subtraction and as exact.
+        v -= np.greater_equal(v, threshold, out=spikes[i]) * float(threshold)
     return spikes.view(np.uint8)
 
 
 def _initial_integral(
-    shape: tuple[int, ...], threshold: float, initial: ArrayLike | None, rng: Rng
+    shape: tuple[int, ...],
+    threshold: float,
+    initial: ArrayLike | None,
+    rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     if initial is None:
-        return np.random.default_rng(rng).random(shape) * threshold
-    if rng is not None:
-        raise ValueError("give initial or rng, not both: rng only draws the initial integral")
+        return rng.random(shape) * threshold
     given = np.asarray(initial, np.float64)
     if given.shape not in ((), shape):
         raise ValueError(f"initial has shape {given.shape}, the frames {shape}")
@@ -145,7 +165,7 @@ def _initial_integral(
     return np.array(np.broadcast_to(given, shape))
 
 
-def _as_light(frame: ArrayLike) -> NDArray[np.floating]:
+def as_light(frame: ArrayLike) -> NDArray[np.floating]:
     """A frame ``[H, W]`` as light in [0, 1]."""
     array = np.asarray(frame)
     if array.ndim != 2 or array.size == 0:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..errors import FormatError
 from .packing import frame_nbytes, pack_frames, unpack_frames
 
 __all__ = ["SpikeStream"]
@@ -26,9 +27,9 @@ class SpikeStream:
     """A ``[T, H, W]`` stream of 0/1 spikes kept packed, eight pixels to the byte.
 
     Behaves like a read-only array along time: ``len(stream)``, ``stream.shape``, ``stream[150]``
-    (one frame), ``stream[130:171]`` (a block), ``for block in stream.chunks()``.  A file is
-    memory-mapped only while frames are being decoded, so memory holds what was asked for and no
-    more, and a stream can be pickled to worker processes as its path.
+    (one frame), ``stream[130:171]`` (a block), ``stream[130:171, 10:20, :50]`` (a part of it),
+    ``for block in stream.chunks()``.  A file is read only where frames are asked for, so memory
+    holds these and no more, and a stream can be pickled to worker processes as its path.
 
     Args:
         filename: a ``.dat`` recording.
@@ -39,7 +40,8 @@ class SpikeStream:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: wrong frame size, empty or truncated file.
+        FormatError: empty or truncated file.
+        ValueError: wrong frame size.
 
     Example:
         >>> import numpy as np
@@ -113,8 +115,11 @@ class SpikeStream:
         source = "memory" if self._path is None else str(self._path)
         return f"SpikeStream({source}, shape={self.shape})"
 
-    def __getitem__(self, index: int | slice) -> NDArray[np.uint8]:
-        """Decode one frame ``[H, W]`` or a range of frames ``[n, H, W]``."""
+    def __getitem__(self, index: int | slice | tuple[Any, ...]) -> NDArray[np.uint8]:
+        """Decode one frame ``[H, W]``, a range of frames ``[n, H, W]``, or a part of these."""
+        if isinstance(index, tuple):
+            block, inner = self[index[0]], index[1:]
+            return block[inner if block.ndim == 2 else (slice(None), *inner)]
         if isinstance(index, slice):
             return self._decode(range(*index.indices(self._n_frames)))
         try:
@@ -162,17 +167,35 @@ class SpikeStream:
         try:
             return np.memmap(self._path, np.uint8, "r", start * self._nbytes, (count, self._nbytes))
         except ValueError as error:
-            raise ValueError(f"{self._path} became shorter after it was opened") from error
+            raise self._shrunk() from error
 
     def _decode(self, frames: range) -> NDArray[np.uint8]:
-        if len(frames) == 0:
-            return np.empty((0, self.height, self.width), np.uint8)
-        first, last = min(frames[0], frames[-1]), max(frames[0], frames[-1])
-        block = self.packed(first, last + 1)[:: frames.step]
-        spikes = unpack_frames(block, self.height, self._stored_width)
-        if self.width == self._stored_width:
-            return spikes
-        return np.ascontiguousarray(spikes[:, :, : self.width])
+        packed = self._read(frames) if self._memory is None else self._memory[_as_slice(frames)]
+        return unpack_frames(packed, self.height, self._stored_width, columns=self.width)
+
+    def _read(self, frames: range) -> NDArray[np.uint8]:
+        """Packed bytes of frames of the file.
+
+        Read, not mapped: a file that is cut meanwhile is an error instead of a crash.
+        """
+        assert self._path is not None
+        ascending = frames if frames.step > 0 else frames[::-1]
+        packed = np.empty((len(frames), self._nbytes), np.uint8)
+        runs = [packed] if ascending.step == 1 else list(packed[:, None])
+        with open(self._path, "rb") as file:
+            for start, run in zip(ascending, runs, strict=False):
+                file.seek(start * self._nbytes)
+                if file.readinto(run.data) < run.nbytes:
+                    raise self._shrunk()
+        return packed if frames.step > 0 else packed[::-1]
+
+    def _shrunk(self) -> FormatError:
+        assert self._path is not None
+        return FormatError(self._path, "the file became shorter after it was opened")
+
+
+def _as_slice(frames: range) -> slice:
+    return slice(frames.start, frames.stop if frames.stop >= 0 else None, frames.step)
 
 
 def _count_frames(path: Path, height: int, width: int, nbytes: int, *, strict: bool) -> int:
@@ -182,17 +205,21 @@ def _count_frames(path: Path, height: int, width: int, nbytes: int, *, strict: b
         raise FileNotFoundError(f"{path}: no such file")
     size = path.stat().st_size
     if size == 0:
-        raise ValueError(f"{path} is empty; a {height}x{width} frame takes {nbytes} bytes")
+        raise FormatError(path, f"the file is empty; a {height}x{width} frame takes {nbytes} bytes")
     n_frames, rest = divmod(size, nbytes)
     if n_frames == 0:
-        raise ValueError(
-            f"{path} holds {size} bytes, less than one {height}x{width} frame ({nbytes} bytes); "
-            "check height and width"
+        raise FormatError(
+            path,
+            f"{size} bytes are less than one {height}x{width} frame ({nbytes} bytes); check height "
+            "and width",
+            size,
         )
     if rest and strict:
-        raise ValueError(
-            f"{path}: {size} bytes are not a whole number of {height}x{width} frames of {nbytes} "
-            f"bytes: {rest} bytes remain after {n_frames} frames; check height and width, or drop "
-            "the incomplete frame with strict=False"
+        raise FormatError(
+            path,
+            f"{size} bytes are not a whole number of {height}x{width} frames of {nbytes} bytes: "
+            f"{rest} bytes remain after {n_frames} frames; check height and width, or drop the "
+            "incomplete frame with strict=False",
+            n_frames * nbytes,
         )
     return n_frames
