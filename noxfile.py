@@ -37,9 +37,10 @@ if hasattr(nox.options, "parallel"):
 WORKSPACE = Workspace(ROOT)
 PACKAGES = list(WORKSPACE.packages)
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-GPU_EXTRAS = {"cuda12", "cuda13"}  # CuPy: hundreds of MB, useful only with a GPU
+# CuPy: hundreds of MB, useful only with a GPU; metrics: a library that needs torchvision
+UNUSED_EXTRAS = {"cuda12", "cuda13", "metrics"}
 EVERYTHING = [
-    f"{name}[{','.join(e for e in package.extras if e not in GPU_EXTRAS)}]"
+    f"{name}[{','.join(e for e in package.extras if e not in UNUSED_EXTRAS)}]"
     for name, package in WORKSPACE.packages.items()
 ]
 

@@ -64,7 +64,8 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
     source = Path(path)
     state = _read(source)
     expected = net.state_dict()
-    missing = [key for key in expected if key not in state]
+    optional = tuple(getattr(net, "optional_state", ()))
+    missing = [key for key in expected if key not in state and not key.startswith(optional)]
     unexpected = [key for key in state if key not in expected]
     shapes = [
         f"{key} {list(state[key].shape)} (network: {list(tensor.shape)})"
@@ -78,7 +79,7 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
             f"{source} does not fit {type(net).__name__}; {'; '.join(problems)}; check the model "
             "and its model_params"
         )
-    net.load_state_dict(state)
+    net.load_state_dict(state, strict=not optional)
 
 
 def _read(source: Path) -> dict[str, Tensor]:

@@ -11,6 +11,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ..layout import cpu_layout
+
 __all__ = ["BaseNet"]
 
 
@@ -36,4 +38,4 @@ class BaseNet(nn.Module):
         self.seq = nn.Sequential(*blocks, nn.Conv2d(widths[-1], 1, 3, padding=1))
 
     def forward(self, spike: Tensor) -> Tensor:
-        return self.seq(spike)
+        return self.seq(cpu_layout(spike))
