@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 __all__ = ["Timing", "interleaved"]
 
-_SHORT = 1e-3  # seconds; shorter calls are repeated within one measurement
+_SHORT = 1e-3  # seconds
 _FEWEST, _MOST = 7, 400  # rounds
 _SETTLING = 2  # rounds that do not count: the allocator finds its places
 
@@ -44,6 +44,7 @@ def interleaved(
     contenders: Mapping[str, Callable[[], object]],
     seconds: float,
     clock: Clock = time.process_time,
+    short: float = _SHORT,
 ) -> dict[str, Timing]:
     """Call all contenders in turn until the time is over.
 
@@ -51,10 +52,12 @@ def interleaved(
         contenders: what to call, by name.
         seconds: CPU time for all of them together; a few rounds are made in any case.
         clock: counts seconds.
+        short: seconds; shorter calls are repeated within one measurement. The longer, the less
+            counts what the contender before has left in the caches.
     """
     shuffled = random.Random(0).sample
     with _without_collection():
-        repeats = {name: _repeats(call, clock) for name, call in contenders.items()}
+        repeats = {name: _repeats(call, clock, short) for name, call in contenders.items()}
         times: dict[str, list[float]] = {name: [] for name in contenders}
         end = time.process_time() + seconds
         for made in range(-_SETTLING, _MOST):
@@ -71,12 +74,12 @@ def interleaved(
     return {name: _summary(values) for name, values in times.items()}
 
 
-def _repeats(call: Callable[[], object], clock: Clock) -> int:
+def _repeats(call: Callable[[], object], clock: Clock, short: float) -> int:
     call()
     call()
     start = clock()
     call()
-    return max(1, min(1000, int(_SHORT / max(clock() - start, 1e-7))))
+    return max(1, min(1000, int(short / max(clock() - start, 1e-7))))
 
 
 def _summary(values: list[float]) -> Timing:

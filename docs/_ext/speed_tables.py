@@ -195,7 +195,8 @@ def training(result: Row, say: Say) -> Table:
 
 def parts(result: Row, say: Say) -> Table:
     """Event and spike-camera data: each comparison, and what the ratio must be."""
-    head = [say(word) for word in ("work", "slow", "ms", "fast", "ms", "ratio", "wanted")]
+    work = f"{say('work')} ({say('allocator')}: {say(result['settings']['allocator'])})"
+    head = [work, *(say(word) for word in ("slow", "ms", "fast", "ms", "ratio", "wanted"))]
     cells = []
     for row in result["parts"]:
         for ratio in row["ratios"]:
@@ -210,6 +211,8 @@ def parts(result: Row, say: Say) -> Table:
 
 def growth(result: Row, say: Say) -> Table:
     """Time to integrate more and more events, and what each further one costs."""
+    if result["settings"]["allocator"] != "default":
+        return Table([], [])  # the same, told once
     head = [say(word) for word in ("events N", "split", "ms", "ns per further event")]
     cells = [
         [f"{row['N']:,}", say(row["by"]), number(row["ms"]["ms"]), number(row["ns"])]

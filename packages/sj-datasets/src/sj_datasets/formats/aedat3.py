@@ -39,7 +39,7 @@ _TIME_AT = 4
 _LARGEST_XY = (1 << 15) - 1
 _LONGEST_HEADER = 1 << 16
 _BLOCK = 1 << 17
-_BUFFER = 1 << 17
+_BUFFER = 1 << 16
 _SIZES = {
     "DVS128": (128, 128),
     "DAVIS240A": (180, 240),
