@@ -32,6 +32,8 @@ class BaseModelConfig:
         base_url: where released weights are published.
         model_cls_local: your own wrapper class.
         arch_cls_local: your own network class or function.
+        tile: rows and columns of the parts that an image is made in, for frames that do not fit
+            into memory otherwise; ``None`` makes it at once.
     """
 
     model_name: str = "base"
@@ -50,6 +52,7 @@ class BaseModelConfig:
     base_url: str = "https://github.com/chenkang455/Spike-Zoo/releases/download"
     model_cls_local: Callable[..., Any] | None = None
     arch_cls_local: Callable[..., Any] | None = None
+    tile: tuple[int, int] | None = None
 
     def length_for(self, version: str) -> int:
         """Frames the network takes in this version."""

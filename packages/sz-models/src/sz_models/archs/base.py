@@ -30,6 +30,7 @@ class BaseNet(nn.Module):
 
     def __init__(self, inDim: int = 41) -> None:
         super().__init__()
+        self.receptive_radius = 5
         widths = (inDim, 64, 128, 64, 16)
         blocks = [
             nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.ReLU(inplace=True))

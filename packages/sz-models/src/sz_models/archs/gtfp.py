@@ -19,6 +19,8 @@ class GTFPModel(nn.Module):
         model_win_length: use this many frames only; ``None`` = all.
     """
 
+    receptive_radius = 0
+
     def __init__(self, sigma: float = 5.0, model_win_length: int | None = None) -> None:
         super().__init__()
         if not 0 < sigma < math.inf:

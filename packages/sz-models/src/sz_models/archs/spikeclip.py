@@ -39,6 +39,10 @@ class LRN(nn.Module):
         if norm not in _NORMS:
             raise ValueError(unknown_name("norm", norm, _NORMS))
         super().__init__()
+        if norm == "instance":
+            self.needs_whole_image = "instance normalisation averages over the whole image"
+        else:
+            self.receptive_radius = 5
         widths = (inDim, 64, 128, 64, 16)
         norms = ("none", norm, norm, norm)
         # Published keys have no prefix, as if the object were a plain sequence of layers.

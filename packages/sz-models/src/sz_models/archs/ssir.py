@@ -39,6 +39,10 @@ class SSIR(nn.Module):
         torch.Size([1, 1, 8, 8])
     """
 
+    receptive_radius = 10
+    """4 by the prediction head, then per pixel of the coarse grid 2 by the decoder's stride and, on
+    the fine grid, 2 by the bottleneck, 1 by the encoder, 1 by the first convolution."""
+
     def __init__(self) -> None:
         super().__init__()
         self.static_conv = _SpikingLayer(_conv(_FRAMES, _WIDTH), _WIDTH)

@@ -16,6 +16,8 @@ class TFIModel(nn.Module):
         model_win_length: frames of the window.
     """
 
+    receptive_radius = 0
+
     def __init__(self, model_win_length: int = 41) -> None:
         super().__init__()
         self.model_win_length = model_win_length

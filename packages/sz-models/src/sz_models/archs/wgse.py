@@ -74,6 +74,8 @@ class Dwt1dResnetX_TCN(nn.Module):
             raise ValueError(f"ks must be a positive odd number, got {ks}")
         if len(yh_size) != J:
             raise ValueError(f"yh_size must have one entry per level, J={J}, got {list(yh_size)}")
+        # 3x3 convolutions: the first, two per block, two at the end.
+        self.receptive_radius = 3 + 2 * num_residual_blocks
         self.wvl = _WaveletBranches(J, ks)
         self.resblocks = nn.ModuleList(_ResidualBlock(256) for _ in range(num_residual_blocks))
         self.conv = nn.Sequential(

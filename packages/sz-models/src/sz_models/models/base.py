@@ -20,6 +20,7 @@ from .._names import unknown_name
 from ..config import BaseModelConfig
 from ..networks import build_network
 from ..streams import Spikes, as_tensor
+from ..tiling import check_tile, tiled, told_out_of_memory
 from ..weights import load_weights, released_weights
 
 __all__ = ["BaseModel"]
@@ -52,6 +53,8 @@ class BaseModel(nn.Module):
     net: nn.Module
     free_brightness: ClassVar[bool] = False
     """Whether images have no fixed brightness, so that they are stretched to be shown."""
+    size_multiple: ClassVar[int] = 1
+    """Sides that the network takes are multiples of this."""
 
     def __init__(self, cfg: BaseModelConfig) -> None:
         super().__init__()
@@ -89,7 +92,8 @@ class BaseModel(nn.Module):
                 ``v023``) from the weight folder.
 
         Raises:
-            ValueError: unknown mode, version or network, or weights that do not fit.
+            ValueError: unknown mode, version or network, weights that do not fit, or ``cfg.tile``
+                with a network that needs whole images.
             FileNotFoundError: the weights are not there.
         """
         if mode not in _MODES:
@@ -104,6 +108,9 @@ class BaseModel(nn.Module):
         net.train(mode == "train")
         net.to(self.device)
         self.net = nn.DataParallel(net) if self.cfg.multi_gpu else net
+        if self.cfg.tile is not None:
+            check_tile(self.cfg.tile)
+            self.receptive_radius()
         self.model_length = self.cfg.length_for(version)
         return self
 
@@ -111,8 +118,49 @@ class BaseModel(nn.Module):
         return self.spk2img(spike)
 
     def spk2img(self, spike: Tensor) -> Tensor:
-        """Spikes ``[B, T, H, W]`` -> images ``[B, 1, H, W]``; used by training and inference."""
-        return self.postprocess_img(self.net(self._as_input(self.preprocess_spike(spike))))
+        """Spikes ``[B, T, H, W]`` -> images ``[B, 1, H, W]``; used by training and inference.
+
+        With ``cfg.tile`` the network sees one tile at a time; spikes may then stay on the CPU, and
+        the image lies where they lie.
+
+        Raises:
+            MemoryError: the network does not fit into the device's memory with this input.
+        """
+        ready = self.preprocess_spike(spike)
+        if self.cfg.tile is None:
+            return self.postprocess_img(self._run_net(ready))
+        image = tiled(
+            lambda part: self._run_net(part.to(self.device)),
+            ready,
+            tile=self.cfg.tile,
+            halo=self.receptive_radius(),
+            multiple=self.size_multiple,
+        )
+        return self.postprocess_img(image)
+
+    def receptive_radius(self) -> int:
+        """How many pixels away a pixel's value can depend on spikes, from the network.
+
+        Networks say it in an attribute ``receptive_radius``; those whose pixels depend on the whole
+        image say why in ``needs_whole_image``.
+
+        Raises:
+            ValueError: there is no bound, it is not known, or the network is in training mode,
+                where normalisation looks at the whole image.
+        """
+        net = self.network()
+        radius = getattr(net, "receptive_radius", None)
+        if radius is None:
+            why = getattr(net, "needs_whole_image", "it has no attribute receptive_radius")
+            raise ValueError(
+                f"{self.cfg.model_name} cannot make images in tiles: {why}; set tile=None"
+            )
+        if net.training:
+            raise ValueError(
+                "tiles are for inference: build the network in mode 'debug' or 'eval', or set "
+                "tile=None"
+            )
+        return radius
 
     def image_at(self, spikes: Spikes, key_frame: int | None = None) -> Tensor:
         """Image ``[H, W]`` at one key frame of a stream ``[T, H, W]`` of any length.
@@ -216,6 +264,15 @@ class BaseModel(nn.Module):
             )
         return self.cfg.ckpt_path
 
+    def _run_net(self, ready: Any) -> Any:
+        """The network on what :meth:`preprocess_spike` made, or a part of it."""
+        shape = tuple(ready.shape) if isinstance(ready, Tensor) else (*(self.spike_size or ()),)
+        net = self.network()
+        tiles = getattr(net, "receptive_radius", None) is not None
+        advice = "make it in tiles (tile of its config)" if tiles else "use smaller frames"
+        with told_out_of_memory(self.cfg.model_name, shape, advice):
+            return self.net(self._as_input(ready))
+
     def _as_input(self, spike: Tensor) -> Tensor:
         """Integer spikes in the element type of the network's parameters, if it has any."""
         parameter = next(self.net.parameters(), None)
@@ -244,7 +301,8 @@ class BaseModel(nn.Module):
         frames = as_tensor(spikes[start:stop])
         if not isinstance(spikes, SpikeStream) and not _is_binary(frames):
             raise ValueError("spikes must be 0 or 1")
-        return frames.to(self.device)[None]
+        # Tiles go to the device one by one.
+        return frames[None] if self.cfg.tile is not None else frames.to(self.device)[None]
 
 
 def _is_binary(frames: Tensor) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
@@ -17,8 +15,6 @@ class PaddedModel(BaseModel):
 
     Rows are appended at the bottom and columns on the right, see :func:`repeat_last`.
     """
-
-    size_multiple: ClassVar[int] = 1
 
     def preprocess_spike(self, spike: Tensor) -> Tensor:
         spike = self.crop_spike_length(spike)

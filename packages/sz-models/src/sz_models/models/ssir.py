@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor
 
@@ -50,7 +50,8 @@ class SSIR(PaddedModel):
         """As in :class:`BaseModel`.
 
         Raises:
-            ValueError: ``keep_state`` with ``multi_gpu``, whose copies of the net last one call.
+            ValueError: ``keep_state`` with ``multi_gpu``, whose copies of the net last one call, or
+                with ``tile``.
         """
         if self.cfg.keep_state and self.cfg.multi_gpu:
             raise ValueError("keep_state does not work with multi_gpu: set one of them to False")
@@ -62,6 +63,25 @@ class SSIR(PaddedModel):
         finally:
             if not self.cfg.keep_state:
                 self.reset_state()
+
+    def receptive_radius(self) -> int:
+        """As in :class:`BaseModel`.
+
+        Raises:
+            ValueError: ``keep_state``: the neurons keep potentials of one image, not of its tiles.
+        """
+        if self.cfg.keep_state:
+            raise ValueError(
+                "keep_state keeps the potentials of whole images, so ssir cannot make them in "
+                "tiles: set keep_state=False or tile=None"
+            )
+        return super().receptive_radius()
+
+    def _run_net(self, ready: Any) -> Any:
+        image = super()._run_net(ready)
+        if self.cfg.tile is not None:
+            self.reset_state()
+        return image
 
     def reset_state(self) -> None:
         """Forget the stream so far."""

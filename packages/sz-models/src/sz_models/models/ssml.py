@@ -41,7 +41,7 @@ class SSML(BaseModel):
     """
 
     def spk2img(self, spike: Tensor) -> Tensor:
-        image = self.net(self._as_input(self.preprocess_spike(spike)))
+        image = self._run_net(self.preprocess_spike(spike))
         return self.postprocess_img(image[1] if isinstance(image, tuple) else image)
 
     def get_outputs_dict(self, batch: Batch) -> dict[str, Tensor]:

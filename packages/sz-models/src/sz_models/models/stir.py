@@ -78,7 +78,7 @@ class STIR(PaddedModel):
 
     def _images(self, spike: Tensor) -> list[Tensor]:
         """The image, in training mode followed by the padded ones at H/2 .. H/16."""
-        out = self.net(self._as_input(self.preprocess_spike(spike)))
+        out = self._run_net(self.preprocess_spike(spike))
         if isinstance(out, Tensor):
             return [self.postprocess_img(out)]
         return [self.postprocess_img(out[0]), *(scale[0] for scale in out[2:6])]

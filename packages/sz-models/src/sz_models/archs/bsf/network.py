@@ -47,6 +47,8 @@ class BSF(nn.Module):
         torch.Size([1, 1, 8, 8])
     """
 
+    needs_whole_image = "its learned offsets may point anywhere in the image"
+
     def __init__(self, spike_dim: int = 61) -> None:
         super().__init__()
         if spike_dim not in _WINDOWS:

@@ -41,6 +41,8 @@ class SpikeNet(nn.Module):
         torch.Size([1, 1, 8, 8])
     """
 
+    needs_whole_image = "its learned offsets may point anywhere in the image"
+
     def __init__(
         self,
         in_channels: int = 13,

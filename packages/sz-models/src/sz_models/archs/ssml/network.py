@@ -45,6 +45,8 @@ class DoubleNet(nn.Module):
     optional_state = ("bsn.",)
     """Prefixes of keys that a weight file may lack: the student alone makes images."""
 
+    needs_whole_image = "its channel attention pools the whole image"
+
     def __init__(self) -> None:
         super().__init__()
         self.nbsn = _RotatedNet(blind=False)

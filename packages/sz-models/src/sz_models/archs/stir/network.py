@@ -71,6 +71,8 @@ class STIR(nn.Module):
         torch.Size([1, 1, 16, 16])
     """
 
+    needs_whole_image = "its attention compares statistics of the whole image"
+
     def __init__(
         self, spike_dim: int = 61, hidd_chs: int = 8, win_r: int = 6, win_step: int = 7
     ) -> None:
