@@ -1,0 +1,8 @@
+"""A page in the browser that shows a recording: spikes, reconstructions, pixels over time."""
+
+from __future__ import annotations
+
+from .command import add_command
+from .server import ViewerServer, serve
+
+__all__ = ["ViewerServer", "add_command", "serve"]
