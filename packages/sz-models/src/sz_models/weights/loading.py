@@ -1,54 +1,20 @@
-"""Weight files: where they are, and loading them without running code from them."""
+"""Loading a file of weights into a network, strictly and without running code from it."""
 
 from __future__ import annotations
 
 import os
 import pickle
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from .config import BaseModelConfig
+from .pickled import WRAPPER_KEYS
 
-__all__ = ["load_weights", "released_weights", "weights_folder"]
+__all__ = ["load_weights", "read_state"]
 
-_WRAPPER_KEYS = ("model_state_dict", "model")
-_PICKLED_MODULES = {("v010", "ssml"), ("v010", "wgse")}
 _LISTED_KEYS = 6
-
-
-def weights_folder() -> Path:
-    """Folder of released weights: ``$SZ_MODELS_WEIGHTS``, else in the user's cache."""
-    if chosen := os.environ.get("SZ_MODELS_WEIGHTS"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        cache = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        cache = Path.home() / "Library" / "Caches"
-    else:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "sz-models" / "weights"
-
-
-def released_weights(cfg: BaseModelConfig, version: str) -> Path:
-    """Weight file of a released version such as ``"v023"``.
-
-    Raises:
-        FileNotFoundError: it is not there; the message names its address and its place.
-    """
-    suffix = "pt" if (version, cfg.model_name) in _PICKLED_MODULES else "pth"
-    path = weights_folder() / version / f"{cfg.model_name}.{suffix}"
-    if not path.is_file():
-        tag = "v" + ".".join(version.removeprefix("v"))
-        url = f"{cfg.base_url}/{tag}/{cfg.model_name}.{suffix}"
-        raise FileNotFoundError(
-            f"no {version} weights of {cfg.model_name}: download {url} and save it as {path} "
-            "(SZ_MODELS_WEIGHTS chooses another folder)"
-        )
-    return path
 
 
 def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
@@ -62,7 +28,7 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
         ValueError: not a weight file, one that holds code, or keys or shapes that do not fit.
     """
     source = Path(path)
-    state = _read(source)
+    state = read_state(source)
     expected = net.state_dict()
     optional = tuple(getattr(net, "optional_state", ()))
     missing = [key for key in expected if key not in state and not key.startswith(optional)]
@@ -82,7 +48,13 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
     net.load_state_dict(state, strict=not optional)
 
 
-def _read(source: Path) -> dict[str, Tensor]:
+def read_state(source: Path) -> dict[str, Tensor]:
+    """State dict in a file, as :func:`load_weights` accepts it.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a weight file, or one that holds code.
+    """
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such weight file")
     try:
@@ -90,11 +62,12 @@ def _read(source: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{source} is not a plain state dict (it may hold code, which is never run); save "
-            "net.state_dict() instead"
+            "net.state_dict() instead, or convert a pickled network with "
+            "sz_models.weights.convert_pickled_weights"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise ValueError(f"{source} is not a readable weight file: {error}") from error
-    for key in _WRAPPER_KEYS:
+    for key in WRAPPER_KEYS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not all(
