@@ -160,6 +160,7 @@ ATTACKS = {
     "tensor without storage": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(K\x01K\x01))tR.",
     "unknown reference": b"\x80\x02X\x01\x00\x00\x00aQ.",
     "unfinished": b"\x80\x02}",
+    "tensor without arguments": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)\x81.",
     "no pickle": b"hello",
     "typed call": b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(cos\nsystem\nNK\x01NtR.",
 }
@@ -187,6 +188,13 @@ def test_tensors_stay_inside_their_storage(tmp_path):
                 content = content.replace(b"K\x04\x85", b"K\x05\x85")
             bad.writestr(entry.filename, content)
     with pytest.raises(ValueError, match="leaves its storage"):
+        convert_pickled_weights(tmp_path / "a.pt", tmp_path / "a.pth")
+
+
+def test_an_object_without_state_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02csubprocess\nPopen\n)\x81.")
+    with pytest.raises(ValueError, match=r"a\.pt holds no network"):
         convert_pickled_weights(tmp_path / "a.pt", tmp_path / "a.pth")
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import torch
 
 import sz_models as sz
 from sj_datasets.errors import ChecksumError, DownloadError
+from sz_models.archs.ssml import DoubleNet
 from sz_models.weights import load_weights, released_weights
 
 PATH = "/v0.2.3/base.pth"
@@ -103,6 +105,13 @@ def test_missing_weights_are_downloaded_once(folder, cfg, site, caplog):
     assert released_weights(cfg, "v023") == path
     assert site.asked == [(PATH, None)]
     assert [r.message for r in caplog.records] == [f"downloading {site.url}{PATH} to {path}"]
+
+
+def test_two_at_a_time_download_once(cfg, site):
+    with ThreadPoolExecutor(2) as pool:
+        paths = list(pool.map(lambda _: released_weights(cfg, "v023"), range(2)))
+    assert paths[0] == paths[1]
+    assert len(site.asked) == 1
 
 
 def test_build_network_downloads(cfg, site, tmp_path):
@@ -253,6 +262,15 @@ def test_a_pickled_network_is_converted_once(folder, site):
     path.write_bytes(b"damaged")  # made again
     assert released_weights(cfg, "v010").read_bytes() != b"damaged"
     assert len(site.asked) == 1
+
+
+def test_build_network_converts_a_pickled_network(site):
+    net = DoubleNet()
+    site.files["/v0.1.0/ssml.pt"] = saved(torch.nn.DataParallel(net))
+    model = sz.build_model_name("ssml")
+    model.cfg.base_url = site.url
+    built = model.build_network("eval", "v010").net.state_dict()
+    assert all(torch.equal(value, built[name]) for name, value in net.state_dict().items())
 
 
 def test_a_pickle_that_is_no_network_is_removed(folder, site):

@@ -89,12 +89,14 @@ class BaseModel(nn.Module):
                 mode; ``eval`` always loads weights (and sets ``cfg.load_state``), the others where
                 ``cfg.load_state`` says so.
             version: ``local`` takes weights from ``cfg.ckpt_path``, a released version (``v010``,
-                ``v023``) from the weight folder.
+                ``v023``) from the weight folder, which are downloaded if they are not there
+                (``$SZ_MODELS_OFFLINE`` forbids it).
 
         Raises:
             ValueError: unknown mode, version or network, weights that do not fit, or ``cfg.tile``
                 with a network that needs whole images.
-            FileNotFoundError: the weights are not there.
+            FileNotFoundError: the weights are not there, and downloads are forbidden.
+            OSError: they could not be downloaded, or are not those that were used first.
         """
         if mode not in _MODES:
             raise ValueError(unknown_name("mode", mode, _MODES))

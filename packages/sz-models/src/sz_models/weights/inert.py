@@ -11,7 +11,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, Self
 
 import torch
 
@@ -37,8 +37,10 @@ _DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in _STORAGES.value
 class StandIn:
     """An object of a class that is not looked up; ``state`` is what the pickle gave it."""
 
+    state: object = None
+
     def __init__(self, *args: object, **kwargs: object) -> None:
-        self.state: object = None
+        """Takes anything."""
 
     # pickle sets attributes itself where this is missing
     def __setstate__(self, state: object) -> None:
@@ -78,20 +80,23 @@ class StoredTensor:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def __init__(
-        self,
+    # not __init__, which a pickle can leave out
+    def __new__(
+        cls,
         storage: object,
         offset: object,
         shape: object,
         strides: object,
         *more: object,  # requires_grad, hooks and metadata mean nothing in a file of weights
-    ) -> None:
+    ) -> Self:
         if not isinstance(storage, Storage):
             raise pickle.UnpicklingError("a tensor without a storage")
+        self = super().__new__(cls)
         self.storage = storage
         (self.offset,) = _sizes((offset,))
         self.shape = _sizes(shape)
         self.strides = _sizes(strides)
+        return self
 
     def __setstate__(self, state: object) -> NoReturn:
         raise pickle.UnpicklingError("a tensor has no state")

@@ -62,7 +62,7 @@ def read_pickled_state(source: str | os.PathLike[str]) -> dict[str, Tensor]:
     try:
         named = list(_named(content))
         state = {name: tensors.tensor(value) for name, value in named}
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
         raise ValueError(f"{path} holds no network that can be converted: {error}") from error
     if not state:
         raise ValueError(f"{path} holds no weights")
