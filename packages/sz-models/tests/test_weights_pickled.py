@@ -175,19 +175,36 @@ def test_hostile_pickles_are_refused(tmp_path, attack):
     assert os.listdir(tmp_path) == ["a.pt"]
 
 
-def test_tensors_stay_inside_their_storage(tmp_path):
+# entry of the archive -> what is replaced in it, and the error
+CHANGES = {
+    "shape": ("data.pkl", b"K\x04\x85", b"K\x05\x85", "leaves its storage"),
+    "dimensions": ("data.pkl", b"K\x04\x85", b"K\x04K\x01\x86", "as many strides"),
+    "no elements": ("data.pkl", b"K\x04\x85", b"K\x00\x85", None),
+    "elements": ("data/0", bytes(4), b"", "12 bytes instead of 16"),
+    "byte order": ("byteorder", b"little", b"big", "byte order"),
+    "no content": ("data.pkl", None, None, "no data.pkl"),
+}
+
+
+@pytest.mark.parametrize(("name", "old", "new", "message"), CHANGES.values(), ids=CHANGES.keys())
+def test_changed_archives(tmp_path, name, old, new, message):
     save(OrderedDict(a=torch.arange(4.0)), tmp_path / "good.pt")
     with (
         zipfile.ZipFile(tmp_path / "good.pt") as good,
-        zipfile.ZipFile(tmp_path / "a.pt", "w") as bad,
+        zipfile.ZipFile(tmp_path / "a.pt", "w") as changed,
     ):
         for entry in good.infolist():
             content = good.read(entry)
-            if entry.filename.endswith("data.pkl"):
-                assert content.count(b"K\x04\x85") == 1  # the shape (4,)
-                content = content.replace(b"K\x04\x85", b"K\x05\x85")
-            bad.writestr(entry.filename, content)
-    with pytest.raises(ValueError, match="leaves its storage"):
+            if entry.filename.endswith(f"/{name}"):
+                if old is None:
+                    continue
+                assert content.count(old) >= 1
+                content = content.replace(old, new, 1)
+            changed.writestr(entry.filename, content)
+    if message is None:  # an empty tensor
+        assert converted(tmp_path / "a.pt")["a"].shape == (0,)
+        return
+    with pytest.raises(ValueError, match=message):
         convert_pickled_weights(tmp_path / "a.pt", tmp_path / "a.pth")
 
 

@@ -181,9 +181,7 @@ def test_mirrors_come_first(cfg, site, monkeypatch, tmp_path):
 
 
 def test_a_file_put_there_by_hand_is_used_and_trusted(folder, cfg, site):
-    path = folder / "v023" / "base.pth"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"unfinished copy")
+    path = by_hand(folder / "v023" / "base.pth", b"unfinished copy")
     with pytest.raises(ValueError, match=r"base\.pth is not a"):
         released_weights(cfg, "v023")
     path.write_bytes(ONE)  # the unreadable one was not trusted
@@ -233,19 +231,38 @@ def test_a_damaged_note_is_named(cfg, content):
         released_weights(cfg, "v023")
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes everywhere"
-)
-def test_a_folder_that_cannot_be_written_serves(folder, cfg, site):
-    path = folder / "v023" / "base.pth"
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders of weights cannot be written, not even by root."""
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(f"{path} is not writable")
+
+    monkeypatch.setattr("sz_models.weights.release.folder_lock", refuse)
+    monkeypatch.setattr("sz_models.weights.trust.atomic_path", refuse)
+
+
+def by_hand(path: Path, content: bytes) -> Path:
     path.parent.mkdir(parents=True)
-    path.write_bytes(ONE)
-    path.parent.chmod(0o500)
-    try:
-        assert released_weights(cfg, "v023") == path
-        assert list(path.parent.iterdir()) == [path]
-    finally:
-        path.parent.chmod(0o700)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.usefixtures("read_only")
+def test_a_folder_that_cannot_be_written_serves(folder, cfg):
+    path = by_hand(folder / "v023" / "base.pth", ONE)
+    assert released_weights(cfg, "v023") == path
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("read_only")
+def test_a_folder_that_cannot_be_written_takes_nothing_new(folder, cfg, site):
+    with pytest.raises(PermissionError, match="not writable"):
+        released_weights(cfg, "v023")
+    by_hand(folder / "v010" / "wgse.pt", saved(torch.nn.Linear(1, 1)))
+    with pytest.raises(PermissionError, match="convert_pickled_weights"):
+        released_weights(sz.BaseModelConfig(model_name="wgse"), "v010")
+    assert site.asked == []
 
 
 def test_a_pickled_network_is_converted_once(folder, site):

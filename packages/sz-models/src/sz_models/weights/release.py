@@ -123,8 +123,12 @@ def _obtain(release: _Release) -> None:
                 f"{release.advice}"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-    writable = not there or os.access(path.parent, os.W_OK)
-    with folder_lock(path.parent) if writable else contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(folder_lock(path.parent))
+        except OSError:
+            if not there:
+                raise  # a folder that cannot be written serves where nothing is to be fetched
         fetched = not path.is_file()
         if fetched:
             _download(release)
@@ -174,11 +178,17 @@ def _plain_copy(path: Path) -> Path:
     source = read_note(path) or describe(path)
     if _is_copy(copy, source.sha256):
         return copy
-    with folder_lock(path.parent):
-        if not _is_copy(copy, source.sha256):
-            _log.info("converting the pickled network %s to %s", path, copy)
-            convert_pickled_weights(path, copy)
-            write_note(copy, made_from=source.sha256)
+    try:
+        with folder_lock(path.parent):
+            if not _is_copy(copy, source.sha256):
+                _log.info("converting the pickled network %s to %s", path, copy)
+                convert_pickled_weights(path, copy)
+                write_note(copy, made_from=source.sha256)
+    except PermissionError as error:
+        raise PermissionError(
+            f"{path.parent} cannot be written, so {path.name} cannot be converted there; convert "
+            "it with sz_models.weights.convert_pickled_weights(source, target) and set ckpt_path"
+        ) from error
     return copy
 
 
