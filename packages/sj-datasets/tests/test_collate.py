@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="what is collated are tensors: needs torch")
 
 from sj_datasets.collate import pad_sequence_collate, padded_sequence_mask  # noqa: E402
 

@@ -33,7 +33,11 @@ class Images:
     ],
 )
 def test_a_step_is_a_row_a_column_or_a_pixel(kind, by, shape, step):
-    image = IMAGE if kind == "numpy" else pytest.importorskip("torch").from_numpy(IMAGE)
+    image = (
+        IMAGE
+        if kind == "numpy"
+        else pytest.importorskip("torch", reason="tensors need torch").from_numpy(IMAGE)
+    )
     view = SequentialView(Images(image), by=by)
     sequence, label = view[0]
     assert type(sequence) is type(image)

@@ -123,7 +123,7 @@ def test_datasets_go_to_loader_workers(root):
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_loader_of_torch_reads_it_in_workers(root):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="tensors need torch")
     data = SpikingHeidelbergDigits(root, True, "frame", duration=100, cache=False)
     data[0]
     from sj_datasets.collate import pad_sequence_collate

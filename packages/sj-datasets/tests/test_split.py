@@ -67,7 +67,7 @@ def test_labels_of_numpy_are_read(labels):
 
 
 def test_labels_of_torch_are_read():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="tensors need torch")
     labels = torch.tensor([0, 1, 1, 0])
     assert split_to_train_test_set(0.5, Numbers(labels), 2)[0].targets == [0, 1]
 

@@ -120,7 +120,7 @@ def test_frames_keep_shape_and_type_and_are_not_changed_in_place(transform, dtyp
 
 @pytest.mark.parametrize("transform", [*BOTH, RandomTemporalDelete(2, False, rng=0)], ids=repr)
 def test_tensors_are_changed_like_arrays(transform):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="tensors need torch")
     frames = np.random.default_rng(0).random((3, 2, H, W)).astype(np.float32)
     fresh = pickle.dumps(transform)
     changed = pickle.loads(fresh)(torch.from_numpy(frames))

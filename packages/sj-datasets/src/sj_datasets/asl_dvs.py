@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Unpack
+from typing import ClassVar
 
 import numpy as np
 
 from .events import Events
 from .fake import synthetic_events
-from .folder import Conversion, FolderOptions, NeuromorphicDatasetFolder
+from .folder import Conversion
 from .formats.asl_dvs import read_asl_dvs, write_asl_dvs
 from .layouts import extract_nested, files_below, zipped
+from .split_folders import UnsplitFolder
 
 __all__ = ["ASLDVS"]
 
 _LETTERS = "abcdefghiklmnopqrstuvwxy"  # j and z need a movement
 
 
-class ASLDVS(NeuromorphicDatasetFolder):
+class ASLDVS(UnsplitFolder):
     """Hands that show 24 letters, all but j and z.
 
     180 x 240 pixels (H x W), 100,800 recordings of about 100 ms, 4200 per letter. There is no
@@ -36,24 +37,6 @@ class ASLDVS(NeuromorphicDatasetFolder):
     """
 
     splits: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(
-        self,
-        root: str | Path,
-        data_type: str = "event",
-        frames_number: int | None = None,
-        split_by: str | None = None,
-        duration: int | None = None,
-        custom_integrate_function: Callable[..., Any] | None = None,
-        custom_integrated_frames_dir_name: str | None = None,
-        transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None,
-        **options: Unpack[FolderOptions],
-    ) -> None:
-        super().__init__(
-            root, None, data_type, frames_number, split_by, duration, custom_integrate_function,
-            custom_integrated_frames_dir_name, transform, target_transform, **options,
-        )  # fmt: skip
 
     @classmethod
     def get_H_W(cls) -> tuple[int, int]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -12,9 +11,10 @@ from .download import extract_all
 from .errors import FormatError
 from .events import Events
 from .fake import synthetic_events
-from .folder import Conversion, FolderOptions, NeuromorphicDatasetFolder
+from .folder import Conversion
 from .formats.bullying10k import read_bullying10k, write_bullying10k
 from .layouts import files_below, zipped
+from .split_folders import TrainTestFolder
 
 __all__ = ["BULLYING10K_CATEGORY_LABEL", "Bullying10kClassification"]
 
@@ -35,7 +35,7 @@ BULLYING10K_CATEGORY_LABEL: dict[str, int] = {
 _TEST_EVERY = 5
 
 
-class Bullying10kClassification(NeuromorphicDatasetFolder):
+class Bullying10kClassification(TrainTestFolder):
     """Ten actions of two persons, to be told apart.
 
     260 x 346 pixels (H x W), 10 classes: the folders ``0`` to ``9`` in the order of
@@ -53,27 +53,6 @@ class Bullying10kClassification(NeuromorphicDatasetFolder):
         data_type: ``"event"`` or ``"frame"``.
         **options: see :class:`NeuromorphicDatasetFolder`, as the arguments before.
     """
-
-    splits: ClassVar[tuple[str, ...]] = ("train", "test")
-
-    def __init__(
-        self,
-        root: str | Path,
-        train: bool = True,
-        data_type: str = "event",
-        frames_number: int | None = None,
-        split_by: str | None = None,
-        duration: int | None = None,
-        custom_integrate_function: Callable[..., Any] | None = None,
-        custom_integrated_frames_dir_name: str | None = None,
-        transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None,
-        **options: Unpack[FolderOptions],
-    ) -> None:
-        super().__init__(
-            root, train, data_type, frames_number, split_by, duration, custom_integrate_function,
-            custom_integrated_frames_dir_name, transform, target_transform, **options,
-        )  # fmt: skip
 
     @classmethod
     def get_H_W(cls) -> tuple[int, int]:

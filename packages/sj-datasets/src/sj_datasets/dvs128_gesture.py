@@ -5,19 +5,18 @@ from __future__ import annotations
 import csv
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from .atomic import atomic_path
-from .config import Conversion, FolderOptions
+from .config import Conversion
 from .errors import FormatError
 from .events import Events
 from .fake import synthetic_events
-from .folder import NeuromorphicDatasetFolder
 from .formats.aedat3 import read_aedat3, write_aedat3
+from .split_folders import TrainTestFolder
 
 __all__ = ["DVS128_GESTURE_CLASS_NAMES", "DVS128Gesture"]
 
@@ -44,7 +43,7 @@ _FAKE_EVENTS = 1100  # more than the 1000 that numpy prints in full
 _FAKE_BEGIN_US = 80_000_000
 
 
-class DVS128Gesture(NeuromorphicDatasetFolder):
+class DVS128Gesture(TrainTestFolder):
     """Eleven gestures of 29 people under five lights.
 
     128 x 128 pixels (H x W), 1176 training and 288 test samples of 1 to 18 s. Each recording
@@ -62,27 +61,6 @@ class DVS128Gesture(NeuromorphicDatasetFolder):
         data_type: ``"event"`` or ``"frame"``.
         **options: see :class:`NeuromorphicDatasetFolder`, as the arguments before.
     """
-
-    splits: ClassVar[tuple[str, ...]] = ("train", "test")
-
-    def __init__(
-        self,
-        root: str | Path,
-        train: bool = True,
-        data_type: str = "event",
-        frames_number: int | None = None,
-        split_by: str | None = None,
-        duration: int | None = None,
-        custom_integrate_function: Callable[..., Any] | None = None,
-        custom_integrated_frames_dir_name: str | None = None,
-        transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None,
-        **options: Unpack[FolderOptions],
-    ) -> None:
-        super().__init__(
-            root, train, data_type, frames_number, split_by, duration, custom_integrate_function,
-            custom_integrated_frames_dir_name, transform, target_transform, **options,
-        )  # fmt: skip
 
     @classmethod
     def get_H_W(cls) -> tuple[int, int]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from .download import extract
 from .fake import synthetic_events
-from .folder import Conversion, FolderOptions, NeuromorphicDatasetFolder
+from .folder import Conversion
 from .layouts import files_below, zipped
+from .split_folders import TrainTestFolder
 
 __all__ = ["DVS_LIP_WORDS", "DVSLip"]
 
@@ -31,7 +31,7 @@ DVS_LIP_WORDS: tuple[str, ...] = tuple(
 _DTYPE = np.dtype([("t", "<i4"), ("x", "i1"), ("y", "i1"), ("p", "i1")])
 
 
-class DVSLip(NeuromorphicDatasetFolder):
+class DVSLip(TrainTestFolder):
     """Mouths that say one word each, cut out of the picture.
 
     128 x 128 pixels (H x W), 100 words, split by the folders ``train`` and ``test`` of the archive.
@@ -47,27 +47,6 @@ class DVSLip(NeuromorphicDatasetFolder):
         data_type: ``"event"`` or ``"frame"``.
         **options: see :class:`NeuromorphicDatasetFolder`, as the arguments before.
     """
-
-    splits: ClassVar[tuple[str, ...]] = ("train", "test")
-
-    def __init__(
-        self,
-        root: str | Path,
-        train: bool = True,
-        data_type: str = "event",
-        frames_number: int | None = None,
-        split_by: str | None = None,
-        duration: int | None = None,
-        custom_integrate_function: Callable[..., Any] | None = None,
-        custom_integrated_frames_dir_name: str | None = None,
-        transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None,
-        **options: Unpack[FolderOptions],
-    ) -> None:
-        super().__init__(
-            root, train, data_type, frames_number, split_by, duration, custom_integrate_function,
-            custom_integrated_frames_dir_name, transform, target_transform, **options,
-        )  # fmt: skip
 
     @classmethod
     def get_H_W(cls) -> tuple[int, int]:

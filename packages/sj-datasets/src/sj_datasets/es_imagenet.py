@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Unpack
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from .download import extract
 from .errors import FormatError
 from .fake import synthetic_events
-from .folder import Conversion, FolderOptions, NeuromorphicDatasetFolder
+from .folder import Conversion
 from .formats.es_imagenet import read_es_imagenet, write_es_imagenet
 from .layouts import files_below, present, zipped
+from .split_folders import TrainTestFolder
 
 __all__ = ["ESImageNet"]
 
@@ -22,7 +23,7 @@ _FOLDER = "ES-imagenet-0.18"
 _FAKE_CLASSES = (0, 1, 2, 10)
 
 
-class ESImageNet(NeuromorphicDatasetFolder):
+class ESImageNet(TrainTestFolder):
     """A picture of ImageNet that jumps about in eight steps, as events.
 
     Frames of 256 x 256 pixels (H x W); the events of a picture fill less. Times are 1 to 8, one per
@@ -41,27 +42,6 @@ class ESImageNet(NeuromorphicDatasetFolder):
         data_type: ``"event"`` or ``"frame"``.
         **options: see :class:`NeuromorphicDatasetFolder`, as the arguments before.
     """
-
-    splits: ClassVar[tuple[str, ...]] = ("train", "test")
-
-    def __init__(
-        self,
-        root: str | Path,
-        train: bool = True,
-        data_type: str = "event",
-        frames_number: int | None = None,
-        split_by: str | None = None,
-        duration: int | None = None,
-        custom_integrate_function: Callable[..., Any] | None = None,
-        custom_integrated_frames_dir_name: str | None = None,
-        transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None,
-        **options: Unpack[FolderOptions],
-    ) -> None:
-        super().__init__(
-            root, train, data_type, frames_number, split_by, duration, custom_integrate_function,
-            custom_integrated_frames_dir_name, transform, target_transform, **options,
-        )  # fmt: skip
 
     @classmethod
     def get_H_W(cls) -> tuple[int, int]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Unpack
+from typing import ClassVar
 
 import numpy as np
 
 from .download import extract
 from .events import Events
 from .fake import synthetic_events
-from .folder import Conversion, FolderOptions, NeuromorphicDatasetFolder
+from .folder import Conversion
 from .formats.atis import read_atis, write_atis
 from .layouts import files_below, zipped
+from .split_folders import UnsplitFolder
 
 __all__ = ["NCALTECH101_CLASSES", "NCaltech101"]
 
@@ -32,7 +33,7 @@ NCALTECH101_CLASSES: tuple[str, ...] = tuple(
 """The 100 kinds of objects and the background, in the order of their labels."""
 
 
-class NCaltech101(NeuromorphicDatasetFolder):
+class NCaltech101(UnsplitFolder):
     """Caltech101's images on a screen, seen by an event camera that moves three times.
 
     180 x 240 pixels (H x W), 8709 recordings of about 300 ms: 100 kinds of objects and one of
@@ -51,24 +52,6 @@ class NCaltech101(NeuromorphicDatasetFolder):
     """
 
     splits: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(
-        self,
-        root: str | Path,
-        data_type: str = "event",
-        frames_number: int | None = None,
-        split_by: str | None = None,
-        duration: int | None = None,
-        custom_integrate_function: Callable[..., Any] | None = None,
-        custom_integrated_frames_dir_name: str | None = None,
-        transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None,
-        **options: Unpack[FolderOptions],
-    ) -> None:
-        super().__init__(
-            root, None, data_type, frames_number, split_by, duration, custom_integrate_function,
-            custom_integrated_frames_dir_name, transform, target_transform, **options,
-        )  # fmt: skip
 
     @classmethod
     def get_H_W(cls) -> tuple[int, int]:

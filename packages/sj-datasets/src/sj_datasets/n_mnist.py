@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from .atomic import atomic_path
-from .config import Conversion, FolderOptions
+from .config import Conversion
 from .events import Events
 from .fake import synthetic_events
-from .folder import NeuromorphicDatasetFolder
 from .formats.atis import read_atis, write_atis
+from .split_folders import TrainTestFolder
 
 __all__ = ["NMNIST"]
 
@@ -23,7 +22,7 @@ _FAKE_SAMPLES = {"Train": 20, "Test": 5}  # of each digit
 _FAKE_EVENTS = 400
 
 
-class NMNIST(NeuromorphicDatasetFolder):
+class NMNIST(TrainTestFolder):
     """MNIST's digits on a screen, seen by an event camera that moves three times.
 
     34 x 34 pixels (H x W), 60000 training and 10000 test samples of about 300 ms, 10 classes.
@@ -38,27 +37,6 @@ class NMNIST(NeuromorphicDatasetFolder):
         data_type: ``"event"`` or ``"frame"``.
         **options: see :class:`NeuromorphicDatasetFolder`, as the arguments before.
     """
-
-    splits: ClassVar[tuple[str, ...]] = ("train", "test")
-
-    def __init__(
-        self,
-        root: str | Path,
-        train: bool = True,
-        data_type: str = "event",
-        frames_number: int | None = None,
-        split_by: str | None = None,
-        duration: int | None = None,
-        custom_integrate_function: Callable[..., Any] | None = None,
-        custom_integrated_frames_dir_name: str | None = None,
-        transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None,
-        **options: Unpack[FolderOptions],
-    ) -> None:
-        super().__init__(
-            root, train, data_type, frames_number, split_by, duration, custom_integrate_function,
-            custom_integrated_frames_dir_name, transform, target_transform, **options,
-        )  # fmt: skip
 
     @classmethod
     def get_H_W(cls) -> tuple[int, int]:
