@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("SZ_MODELS_OFFLINE", "1")  # no test may wait for weights
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
