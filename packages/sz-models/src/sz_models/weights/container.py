@@ -1,8 +1,8 @@
 """The two containers that ``torch.save`` writes, read without running anything from them.
 
-    since torch 1.6   a zip with <root>/data.pkl and one entry <root>/data/<key> per storage
-    before            five pickles in a row (magic number, format, machine, content, keys), then
-                      every storage as an 8-byte count of elements and the elements
+since torch 1.6   a zip with <root>/data.pkl and one entry <root>/data/<key> per storage
+before            five pickles in a row (magic number, format, machine, content, keys), then
+                  every storage as an 8-byte count of elements and the elements
 """
 
 from __future__ import annotations
