@@ -26,14 +26,6 @@ _COMMANDS = (
     bench.add,
     view.add_command,
 )
-    reconstruct.add,
-    compare.add,
-    methods.add,
-    info.add,
-    simulate.add,
-    bench.add,
-    view.add_command,
-)
 _INTERRUPTED = 130
 _CLOSED_PIPE = 141
 
