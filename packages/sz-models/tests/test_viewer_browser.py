@@ -59,7 +59,7 @@ def open_page(browser, server, locale="en-US"):
 
 
 def drawn(page) -> None:
-    page.wait_for_function("document.body.dataset.state === 'ready'")
+    page.wait_for_selector("body[data-state=ready]")
     assert page.faults == []
 
 
@@ -135,8 +135,10 @@ def test_a_click_follows_the_pixel(page):
 
 def test_it_plays_and_stops(page):
     page.click("#play")
-    page.wait_for_function("document.getElementById('frame').value > 43")
+    before = page.inner_text("#image-note")
+    page.wait_for_selector(f"#image-note:not(:text-is('{before}'))")
     page.click("#play")
+    assert int(page.input_value("#frame")) > 40
     assert page.get_attribute("#play", "aria-pressed") == "false"
 
 
@@ -167,7 +169,7 @@ def test_two_tabs_do_not_disturb_each_other(browser, server, page):
 def test_the_page_speaks_chinese(browser, server):
     page = open_page(browser, server, "zh-CN")
     assert page.get_attribute("html", "lang") == "zh-CN"
-    assert page.inner_text("#auto") == "适应录像"
+    assert page.inner_text("#auto") == "适应亮度"
     page.context.close()
 
 
