@@ -3,26 +3,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import sz_models as sz
-from sj_datasets import save_vidar_dat, simulate_image
 from sz_models.cli import main
 
 H, W = 12, 16
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    light = np.linspace(0, 255, H * W).reshape(H, W).astype(np.uint8)
-    Image.fromarray(light).save("truth.png")
-    save_vidar_dat("a.dat", simulate_image(light, 61, rng=0))
-    return tmp_path
 
 
 def arguments(*more: str) -> list[str]:
@@ -54,12 +43,13 @@ def test_the_command_writes_the_picture_and_says_how_good_it_is(folder):
     [
         ("--method", "tfi", "--window", "30", "--key-frame", "20"),
         ("--method", "gtfp", "--sigma", "2"),
+        ("--method", "TFSTP", "--frame", "20"),
     ],
 )
 def test_methods_and_their_options(folder, capsys, more):
     assert main(arguments(*more)) == 0
     assert (folder / "out.png").is_file()
-    assert f"out.png: {more[1]} at key frame" in capsys.readouterr().out
+    assert f"out.png: {more[1].lower()} at key frame" in capsys.readouterr().out
 
 
 def test_network_weights_from_a_file(folder, capsys):
@@ -81,12 +71,17 @@ ERRORS = {
     "missing option value": (("--window", "wide"), "invalid int value"),
     "option of another method": (("--sigma", "3"), "has no option 'sigma'"),
     "window": (("--window", "201"), "needs frames"),
+    "window of no method": (("--method", "tfstp", "--window", "3"), "has no option 'window'"),
     "wrong size": (("--width", "40"), "not a whole number of 12x40 frames"),
     "size of half bytes": (("--height", "3", "--width", "5"), "multiple of 8"),
     "missing output folder": (("-o", "no/out.png"), "does not exist"),
     "output format": (("-o", "out.xyz"), "not an image format"),
     "missing truth": (("--truth", "no.png"), "no.png: no such file"),
     "truth size": (("--truth", "small.png"), "small.png is 3x3, the reconstruction 12x16"),
+    "video as image": (("--frames", "10:20"), "out.png is an image"),
+    "negative key frame": (("--frame", "-1"), "key frame -1 leaves"),
+    "rate": (("--rate", "nan"), "rate must be a positive number"),
+    "weights twice": (("--weights", "a.pth", "--version", "v023"), "not allowed with"),
     "no weights": (("--method", "base"), "releases/download/v0.2.3/base.pth"),
 }
 

@@ -12,6 +12,7 @@ import os
 import sys
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -64,7 +65,7 @@ def _page_file(name: str, kind: str) -> Callable[[Frames, str], _Answer]:
 
 @cache
 def _package_file(name: str) -> bytes:
-    return (resources.files(__package__) / "page" / name).read_bytes()
+    return (resources.files("sz_models.viewer") / "page" / name).read_bytes()
 
 
 _VIEW = frozenset({"method", "window", "sigma", "rate"})
@@ -261,11 +262,8 @@ def serve(
         server = ViewerServer(frames, port)
     except OSError as error:
         raise OSError(f"port {port} of 127.0.0.1 cannot be used: {error.strerror}") from error
-    with server:
+    with server, suppress(KeyboardInterrupt):
         announce(server.address)
         if open_browser:
             webbrowser.open(server.address)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            return
+        server.serve_forever()

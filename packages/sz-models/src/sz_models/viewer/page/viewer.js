@@ -4,13 +4,13 @@ const TEXTS = {
   en: {
     spikes: "Spikes", back: "Back", forth: "Forth", play: "Play", pause: "Pause", frame: "Key frame",
     step: "Step", pixel: "Pixel", reconstruction: "Reconstruction", method: "Method",
-    window: "Window, frames", sigma: "Width \u03c3, frames", bright: "Full brightness, spikes/frame",
-    auto: "Fit to recording", full: "1 spike/frame", histogram: "Histogram", export: "Export",
+    window: "Window, frames", sigma: "Width \u03c3, frames", bright: "White, spikes/frame",
+    auto: "Fit brightness", full: "Set to 1", histogram: "Histogram", export: "Export",
     png: "This image as PNG", from: "From", to: "To", every: "Every", fps: "Images/s",
     mp4: "Range as MP4", pictures: "Pictures", settings: "Settings",
     keys: "Keys: left and right step, with Shift ten frames; Home and End; Space plays. Click a picture to follow a pixel.",
     size: "{w} \u00d7 {h} pixels, {n} frames", fired: "{p} % fire", key: "frame {k}, {ms} ms",
-    rate: "{r} spikes/frame in {n} frames, interval {i}", levels: "mean {m}, lowest {a}, highest {b} of 255",
+    rate: "{r} spikes/frame in {n} frames, interval {i}", levels: "mean {m}, from {a} to {b}",
     making: "Making the video \u2026", made: "Video saved", failed: "The viewer does not answer; was it ended?",
     novideo: "Videos need PyAV: pip install 'sz-models[video]'", most: "At most {n} images.",
     "m.spikes": "Spikes", "m.tfp": "TFP", "m.tfi": "TFI", "m.isi": "Mean interval", "m.gtfp": "Gaussian TFP",
@@ -22,13 +22,13 @@ const TEXTS = {
   zh: {
     spikes: "脉冲", back: "后退", forth: "前进", play: "播放", pause: "暂停", frame: "关键帧",
     step: "步长", pixel: "像素", reconstruction: "重建", method: "方法",
-    window: "窗口（帧）", sigma: "宽度 \u03c3（帧）", bright: "满亮度（脉冲/帧）",
-    auto: "适应录像", full: "1 脉冲/帧", histogram: "直方图", export: "导出",
+    window: "窗口（帧）", sigma: "宽度 \u03c3（帧）", bright: "白色（脉冲/帧）",
+    auto: "适应亮度", full: "设为 1", histogram: "直方图", export: "导出",
     png: "当前图像存为 PNG", from: "起始帧", to: "结束帧", every: "间隔", fps: "图像/秒",
     mp4: "区间存为 MP4", pictures: "图像", settings: "设置",
     keys: "按键：左右键移动一帧，加 Shift 移动十帧；Home、End 到两端；空格播放。点击图像可查看该像素。",
     size: "{w} \u00d7 {h} 像素，{n} 帧", fired: "{p} % 发放", key: "第 {k} 帧，{ms} 毫秒",
-    rate: "{n} 帧内 {r} 脉冲/帧，间隔 {i}", levels: "均值 {m}，最低 {a}，最高 {b}（满值 255）",
+    rate: "{n} 帧内 {r} 脉冲/帧，间隔 {i}", levels: "均值 {m}，从 {a} 到 {b}",
     making: "正在生成视频 \u2026", made: "视频已保存", failed: "查看器没有响应，是否已退出？",
     novideo: "视频需要 PyAV：pip install 'sz-models[video]'", most: "最多 {n} 幅图像。",
     "m.spikes": "脉冲", "m.tfp": "TFP", "m.tfi": "TFI", "m.isi": "平均间隔", "m.gtfp": "高斯 TFP",
@@ -103,7 +103,7 @@ const color = (name) => getComputedStyle(document.documentElement).getPropertyVa
 
 function drawHistogram(counts) {
   const [context, width, height] = plot($("histogram"));
-  const bins = 64;
+  const bins = 32;
   const bars = Array.from({ length: bins }, (_, i) =>
     counts.slice((i * 256) / bins, ((i + 1) * 256) / bins).reduce((a, b) => a + b, 0));
   const highest = Math.sqrt(Math.max(...bars, 1));

@@ -1,0 +1,189 @@
+"""The page in a headless Chromium: the system's own, driven by Playwright."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sj_datasets import SpikeStream, simulate_image
+from sz_models.viewer import ViewerServer
+from sz_models.viewer.frames import Frames
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+
+T, H, W = 81, 12, 16
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="module")
+def server():
+    light = np.linspace(0, 255, H * W).reshape(H, W).astype(np.uint8)
+    stream = SpikeStream.from_array(simulate_image(light, T, rng=0))
+    with ViewerServer(Frames(stream, "ramp.dat")) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("no Chromium on PATH; install it, e.g. apt-get install chromium")
+    # Chromium's sandbox does not work for root, nor in most containers.
+    as_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    options = ["--no-sandbox", "--disable-dev-shm-usage"] if as_root or os.getenv("CI") else []
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=options)
+        yield running
+        running.close()
+
+
+def open_page(browser, server, locale="en-US"):
+    """The page with its picture drawn; anything wrong in its scripts fails the test."""
+    page = browser.new_context(locale=locale, accept_downloads=True).new_page()
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("console", lambda line: page.faults.append(line.text) if line.type == "error" else 0)
+    page.goto(server.address)
+    drawn(page)
+    return page
+
+
+def drawn(page) -> None:
+    page.wait_for_selector("body[data-state=ready]")
+    assert page.faults == []
+
+
+@pytest.fixture
+def page(browser, server):
+    opened = open_page(browser, server)
+    yield opened
+    assert opened.faults == []
+    opened.context.close()
+
+
+def levels(page, canvas: str) -> np.ndarray:
+    """Grey levels ``[H, W]`` that a canvas shows."""
+    script = """id => { const c = document.getElementById(id);
+        return [...c.getContext("2d").getImageData(0, 0, c.width, c.height).data] }"""
+    return np.array(page.evaluate(script, canvas), np.uint8).reshape(H, W, 4)[..., 0]
+
+
+def expected(server, method: str, frame: int, window: int = 41) -> np.ndarray:
+    from sz_models.viewer.frames import View
+
+    rate = server.frames.info()["rate"]
+    png = server.frames.png(View(method, window=window, rate=rate), frame)
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_the_page_opens_at_the_middle_frame(page, server):
+    assert page.inner_text("#name") == "ramp.dat"
+    assert page.input_value("#frame") == str(T // 2)
+    assert np.array_equal(levels(page, "image"), expected(server, "tfp", T // 2))
+    assert set(np.unique(levels(page, "spikes"))) <= {0, 255}
+
+
+def test_keys_slider_and_buttons_scrub(page, server):
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    drawn(page)
+    assert page.input_value("#frame") == "51"
+    assert np.array_equal(levels(page, "image"), expected(server, "tfp", 51))
+    page.keyboard.press("Home")
+    assert page.input_value("#frame") == "20"
+    page.keyboard.press("End")
+    assert page.input_value("#frame") == "60"
+    page.click("#back")
+    assert page.input_value("#time") == "59"
+    page.fill("#time", "30")
+    drawn(page)
+    assert page.input_value("#frame") == "30"
+
+
+def test_method_and_window_change_the_picture(page, server):
+    page.select_option("#method", "tfi")
+    page.fill("#window", "21")
+    page.press("#window", "Tab")
+    drawn(page)
+    assert np.array_equal(levels(page, "image"), expected(server, "tfi", T // 2, 21))
+    assert page.get_attribute("#time", "min") == "10"
+    page.select_option("#method", "gtfp")
+    drawn(page)
+    assert page.is_visible("#sigma")
+    assert page.is_hidden("#window")
+
+
+def test_a_click_follows_the_pixel(page):
+    box = page.locator("#image").bounding_box()
+    cell = box["width"] / W
+    page.mouse.click(box["x"] + 3.5 * cell, box["y"] + 2.5 * cell)
+    drawn(page)
+    assert (page.input_value("#x"), page.input_value("#y")) == ("3", "2")
+    assert "spikes/frame" in page.inner_text("#rate")
+    assert page.locator(".mark").first.is_visible()
+
+
+def test_it_plays_and_stops(page):
+    page.click("#play")
+    before = page.inner_text("#image-note")
+    page.wait_for_selector(f"#image-note:not(:text-is('{before}'))")
+    page.click("#play")
+    assert int(page.input_value("#frame")) > 40
+    assert page.get_attribute("#play", "aria-pressed") == "false"
+
+
+def test_pictures_and_videos_are_saved(page, server, tmp_path):
+    with page.expect_download() as download:
+        page.click("#png")
+    assert download.value.suggested_filename == "tfp_40.png"
+    download.value.save_as(tmp_path / "a.png")
+    saved = np.asarray(Image.open(tmp_path / "a.png"))
+    assert np.array_equal(saved, expected(server, "tfp", 40))
+    if not server.frames.info()["video"]:
+        return
+    page.fill("#from", "20")
+    page.fill("#to", "30")
+    with page.expect_download() as download:
+        page.click("#mp4")
+    assert download.value.suggested_filename == "tfp_20-30.mp4"
+
+
+def test_two_tabs_do_not_disturb_each_other(browser, server, page):
+    other = open_page(browser, server)
+    other.keyboard.press("Home")
+    drawn(other)
+    assert (other.input_value("#frame"), page.input_value("#frame")) == ("20", "40")
+    other.context.close()
+
+
+def test_the_page_speaks_chinese(browser, server):
+    page = open_page(browser, server, "zh-CN")
+    assert page.get_attribute("html", "lang") == "zh-CN"
+    assert page.inner_text("#auto") == "适应亮度"
+    page.context.close()
+
+
+def test_every_text_exists_in_both_languages(page):
+    english, chinese = (page.evaluate(f"Object.keys(TEXTS.{code})") for code in ("en", "zh"))
+    assert english == chinese
+    used = page.evaluate("[...document.querySelectorAll('[data-text]')].map(e => e.dataset.text)")
+    assert set(used) <= set(english)
+
+
+def test_every_control_has_a_name(page):
+    nameless = page.evaluate(
+        """[...document.querySelectorAll("input, select, button, canvas, a")]
+            .filter(e => !e.getAttribute("aria-label") && !(e.labels && e.labels.length)
+                && !e.textContent.trim()).map(e => e.id)"""
+    )
+    assert nameless == []
