@@ -3,7 +3,6 @@
     python benchmarks/bench_events.py                      tables
     python benchmarks/bench_events.py --json FILE          and the numbers as JSON
     python benchmarks/bench_events.py --check              status 1 if a number misses what it must
-    python benchmarks/bench_events.py --allocator kept     the setting that the AEDAT target is for
 
 What is measured: event_parts.py. A library that is not installed is left out. The last table shows
 that each further event costs about the same, however many there are.
@@ -74,12 +73,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _ratio(ratio: Any, times: dict[str, Any]) -> dict[str, Any]:
-    binds = ratio.allocator in (None, allocator())
     return {
         "slow": ratio.slow,
         "fast": ratio.fast,
-        "least": ratio.least if binds else None,
-        "most": ratio.most if binds else None,
+        "least": ratio.least,
+        "most": ratio.most,
         "value": round(times[ratio.slow].ms / times[ratio.fast].ms, 2),
     }
 
