@@ -1,14 +1,38 @@
-"""Make the neurons of a model from a class and its arguments."""
+"""Neurons of a model, from a class, a name or a config.
+
+    IFNode    "IF"    {"type": "LIF", "tau": 2.0, "surrogate": {"type": "ATan", "alpha": 2.0}}
+
+Names are those of the classes in `sj_neurons.neuron`, in any case and with or without `Node`; PLIF
+is short for ParametricLIFNode. Surrogates are named by the classes in `sj_neurons.surrogate`.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from torch import nn
 
-__all__ = ["NeuronFactory"]
+from sj_neurons import neuron as neuron_classes
+from sj_neurons import surrogate as surrogates
+
+__all__ = [
+    "NeuronFactory",
+    "NeuronSpec",
+    "did_you_mean",
+    "is_neuron",
+    "neuron_class",
+    "neuron_factory",
+    "surrogate_function",
+]
+
+NeuronSpec = Callable[..., nn.Module] | str | Mapping[str, Any]
+
+_ALIASES = {"plif": "ParametricLIFNode", "glif": "GatedLIFNode", "clif": "ComplementaryLIFNode"}
 
 
 class NeuronFactory:
@@ -16,30 +40,203 @@ class NeuronFactory:
 
     Args:
         model: name of the model, for error messages.
-        spiking_neuron: neuron class.
-        arguments: its arguments, copied for each neuron.
+        spiking_neuron: neuron class, its name, a config with the key `type`, or another factory.
+        arguments: arguments of the class, copied for each neuron; those of a config come first.
 
     Raises:
-        TypeError: no neuron class, or (when called) one that does not take the arguments.
+        TypeError: no neuron, or one that does not take these arguments.
+        ValueError: an unknown name.
     """
 
     def __init__(
         self,
         model: str,
-        spiking_neuron: Callable[..., nn.Module] | None,
-        arguments: Mapping[str, Any],
+        spiking_neuron: NeuronSpec | None,
+        arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        if spiking_neuron is None or not callable(spiking_neuron):
+        made: Any = spiking_neuron
+        own: dict[str, Any] = {}
+        if isinstance(spiking_neuron, NeuronFactory):
+            made, own = spiking_neuron.spiking_neuron, spiking_neuron.arguments
+        elif isinstance(spiking_neuron, Mapping):
+            own = dict(spiking_neuron)
+            made = own.pop("type", None)
+        if isinstance(made, str):
+            made = neuron_class(made, owner=model)
+        if made is None or not callable(made):
             raise TypeError(
                 f"{model}: spiking_neuron must be a neuron class such as "
-                f"sj_neurons.neuron.IFNode, got {spiking_neuron!r}"
+                f"sj_neurons.neuron.IFNode, its name, or a config with the key 'type', "
+                f"got {spiking_neuron!r}"
             )
         self.model = model
-        self.spiking_neuron = spiking_neuron
-        self.arguments = dict(arguments)
+        self.spiking_neuron: Callable[..., nn.Module] = made
+        self.arguments = _with_surrogate({**own, **(arguments or {})}, model)
+        self._check()
 
     def __call__(self) -> nn.Module:
         try:
             return self.spiking_neuron(**copy.deepcopy(self.arguments))
         except TypeError as error:
             raise TypeError(f"{self.model}: {error}") from error
+
+    def __repr__(self) -> str:
+        pairs = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"{type(self).__name__}({_title(self.spiking_neuron)}, {pairs})"
+
+    def takes(self, name: str) -> bool:
+        """Whether the neuron has an argument of this name."""
+        return name in _parameters(self.spiking_neuron)
+
+    def with_defaults(self, **values: Any) -> NeuronFactory:
+        """A factory with these arguments too, where the neuron takes them and none was given."""
+        new = {k: v for k, v in values.items() if self.takes(k) and k not in self.arguments}
+        return NeuronFactory(self.model, self, new)
+
+    def with_arguments(self, **values: Any) -> NeuronFactory:
+        """A factory with these arguments instead, where the neuron takes them."""
+        new = {name: value for name, value in values.items() if self.takes(name)}
+        return NeuronFactory(self.model, self, new)
+
+    def _check(self) -> None:
+        known = _parameters(self.spiking_neuron)
+        kinds = [parameter.kind for parameter in known.values()]
+        if inspect.Parameter.VAR_KEYWORD not in kinds:
+            for name in self.arguments:
+                if name not in known:
+                    raise TypeError(
+                        f"{self.model}: {_title(self.spiking_neuron)} takes no argument {name!r}"
+                        f"{did_you_mean(name, known)}"
+                    )
+        missing = [
+            name
+            for name, parameter in known.items()
+            if parameter.default is parameter.empty
+            and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            and name not in self.arguments
+        ]
+        if missing:
+            raise TypeError(
+                f"{self.model}: {_title(self.spiking_neuron)} needs {', '.join(missing)}"
+            )
+
+
+def neuron_factory(
+    neuron: NeuronSpec | None, *, owner: str = "neuron", **arguments: Any
+) -> NeuronFactory | None:
+    """What makes the neurons of a network, or None for a network without.
+
+    Args:
+        neuron: None | class | name | config `{"type": ..., ...}` | factory.
+        owner: who asks, for error messages.
+        **arguments: more arguments of the neuron.
+
+    Raises:
+        TypeError: no neuron, or one that does not take these arguments.
+        ValueError: an unknown name.
+
+    Example:
+        >>> make = neuron_factory({"type": "LIF", "tau": 4.0, "surrogate": "ATan"})
+        >>> make().tau
+        4.0
+    """
+    return None if neuron is None else NeuronFactory(owner, neuron, arguments)
+
+
+def neuron_class(name: str, *, owner: str = "neuron") -> Callable[..., nn.Module]:
+    """The neuron class of this name; ignores case and a missing `Node`.
+
+    Raises:
+        ValueError: there is none; names the closest ones.
+    """
+    key = name.lower()
+    classes = _neurons()
+    for candidate in (key, f"{key}node", _ALIASES.get(key, "").lower()):
+        if candidate in classes:
+            return classes[candidate]
+    names = [*(cls.__name__ for cls in classes.values()), "IF", "LIF", "PLIF"]
+    raise ValueError(f"{owner}: there is no neuron {name!r}{did_you_mean(name, names)}")
+
+
+def surrogate_function(spec: Any, *, owner: str = "neuron") -> Any:
+    """A surrogate from its name, a config `{"type": ..., ...}` or a class; others are returned.
+
+    Raises:
+        ValueError: an unknown name; names the closest ones.
+        TypeError: arguments that the surrogate does not take.
+    """
+    if isinstance(spec, Mapping):
+        arguments = dict(spec)
+        spec = arguments.pop("type", None)
+        if spec is None:
+            raise TypeError(f"{owner}: the surrogate's config has no key 'type'")
+    elif isinstance(spec, str) or inspect.isclass(spec):
+        arguments = {}
+    else:
+        return spec
+    if isinstance(spec, str):
+        classes = _surrogates()
+        if spec.lower() not in classes:
+            names = [cls.__name__ for cls in classes.values()]
+            raise ValueError(f"{owner}: there is no surrogate {spec!r}{did_you_mean(spec, names)}")
+        spec = classes[spec.lower()]
+    try:
+        return spec(**arguments)
+    except TypeError as error:
+        raise TypeError(f"{owner}: {error}") from error
+
+
+def is_neuron(module: object) -> bool:
+    """Whether `module` is one of the neurons of `sj_neurons.neuron`, or made after their base."""
+    return isinstance(module, tuple(_neurons().values()))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'a' or 'b'?` with up to three of the closest names, or nothing."""
+    by_key = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_key, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(by_key[key]) for key in close)}?" if close else ""
+
+
+@cache
+def _neurons() -> dict[str, type[nn.Module]]:
+    found = (getattr(neuron_classes, name) for name in neuron_classes.__all__)
+    return {
+        cls.__name__.lower(): cls
+        for cls in found
+        if inspect.isclass(cls) and issubclass(cls, nn.Module)
+    }
+
+
+@cache
+def _surrogates() -> dict[str, type[nn.Module]]:
+    found = (getattr(surrogates, name) for name in surrogates.__all__)
+    return {
+        cls.__name__.lower(): cls
+        for cls in found
+        if inspect.isclass(cls)
+        and issubclass(cls, surrogates.SurrogateFunction)
+        and cls is not surrogates.SurrogateFunction
+    }
+
+
+def _parameters(neuron: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(neuron).parameters
+    except ValueError:  # some builtins have none
+        return {"kwargs": inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)}
+
+
+def _title(neuron: Callable[..., Any]) -> str:
+    return getattr(neuron, "__name__", repr(neuron))
+
+
+def _with_surrogate(arguments: dict[str, Any], owner: str) -> dict[str, Any]:
+    if "surrogate" in arguments:
+        if "surrogate_function" in arguments:
+            raise TypeError(f"{owner}: give surrogate or surrogate_function, not both")
+        arguments["surrogate_function"] = arguments.pop("surrogate")
+    if "surrogate_function" in arguments:
+        given = arguments["surrogate_function"]
+        arguments["surrogate_function"] = surrogate_function(given, owner=owner)
+    return arguments
