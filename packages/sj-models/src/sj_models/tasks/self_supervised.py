@@ -1,0 +1,70 @@
+"""Base of self-supervised methods."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from ..build import build_part
+from .base import TaskModel, require_spiking
+
+__all__ = ["BaseSelfSupervisor"]
+
+
+class BaseSelfSupervisor(TaskModel):
+    """Backbone, neck, head and target generator; subclasses define `loss(inputs, batch)`.
+
+    Pass the parts on by keyword: `super().__init__(backbone=backbone, neck=neck, ...)`.
+
+    Args:
+        backbone: what is pre-trained.
+        neck: such as a decoder, thrown away after training.
+        head: computes the loss.
+        target_generator: inputs to targets, without gradient, such as `HOGGenerator`.
+        pretrained: path of a checkpoint for the whole model.
+        data_preprocessor: module or config; `SelfSupDataPreprocessor` if it has no type.
+        init_cfg: how :meth:`init_weights` fills the parameters.
+        encoder: makes `[T, N, C, H, W]` of images for a spiking backbone.
+
+    Raises:
+        TypeError: no backbone.
+        ValueError: an encoder before a backbone without neurons.
+    """
+
+    modes: ClassVar[tuple[str, ...]] = ("tensor", "loss")
+    default_preprocessor: ClassVar[str] = "SelfSupDataPreprocessor"
+
+    def __init__(
+        self,
+        backbone: nn.Module | dict[str, Any],
+        neck: nn.Module | dict[str, Any] | None = None,
+        head: nn.Module | dict[str, Any] | None = None,
+        target_generator: nn.Module | dict[str, Any] | None = None,
+        pretrained: str | None = None,
+        data_preprocessor: nn.Module | dict[str, Any] | None = None,
+        init_cfg: Any = None,
+        *,
+        encoder: nn.Module | dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            data_preprocessor=data_preprocessor,
+            encoder=encoder,
+            pretrained=pretrained,
+            init_cfg=init_cfg,
+        )
+        if backbone is None:
+            raise TypeError(f"{type(self).__name__} needs a backbone")
+        self.backbone = build_part(backbone, path="backbone")
+        self.neck = build_part(neck, path="neck")
+        self.head = build_part(head, path="head")
+        self.target_generator = build_part(target_generator, path="target_generator")
+        require_spiking(type(self).__name__, self.encoder, self.spiking)
+
+    @property
+    def spiking(self) -> bool | None:
+        return getattr(self.backbone, "spiking", None)
+
+    def extract_feat(self, inputs: Tensor) -> Any:
+        """The output of the backbone."""
+        return self.backbone(self.as_sequence(inputs))
