@@ -1,9 +1,48 @@
-"""Spiking model zoo; parameter names equal torchvision's where a model has a twin there."""
+"""Spiking model zoo, and networks built from registered parts.
 
-from . import csnn, spiking_resnet
-from .csnn import CSNN
-from .spiking_resnet import SpikingResNet, spiking_resnet18
+`create_model` makes a network of the zoo by its name; each family is a module of its own, such as
+`spiking_resnet`. `registry`, `config` and `build` make networks from configs.
 
-__all__ = ["CSNN", "SpikingResNet", "csnn", "spiking_resnet", "spiking_resnet18"]
+Each name is imported from its module when it is first used; `__init__.pyi` says the same to type
+checkers.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_EXPORTS: dict[str, tuple[str, ...]] = {
+    "create": ("create_model", "describe_model", "list_models"),
+    "csnn": ("CSNN",),
+    "neurons": ("neuron_factory",),
+    "spiking_resnet": ("SpikingResNet", "spiking_resnet18"),
+    "zoo": ("ModelRecord",),
+    # transformers
+    # components
+}
+_MODULES = (
+    "csnn",
+    "spiking_resnet",
+    # transformers
+    # components
+)
+_HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
+
+__all__ = [*_HOMES, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES or name in _EXPORTS:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

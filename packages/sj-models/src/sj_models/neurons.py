@@ -70,7 +70,7 @@ class NeuronFactory:
                 f"got {spiking_neuron!r}"
             )
         self.model = model
-        self.spiking_neuron: Callable[..., nn.Module] = made
+        self.spiking_neuron: Callable[..., Any] = made
         self.arguments = _with_surrogate({**own, **(arguments or {})}, model)
         self._check()
 

@@ -1,11 +1,27 @@
-"""Published ANN weights that fit spiking models with the same parameter names."""
+"""Weights from files, addresses and memory, into spiking models with the same parameter names.
+
+Weights of ANNs fit: what only the neurons have (such as PLIF's `w`) keeps its value.
+"""
 
 from __future__ import annotations
 
-from torch import nn
+import argparse
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 from torch.hub import load_state_dict_from_url
 
-__all__ = ["TORCHVISION_FILES", "load_torchvision_weights"]
+from .neurons import is_neuron
+
+__all__ = ["TORCHVISION_FILES", "WeightsReport", "load_weights", "torchvision_weights"]
+
+logger = logging.getLogger(__name__)
 
 _SOURCE = "https://download.pytorch.org/models/"
 
@@ -20,36 +36,151 @@ TORCHVISION_FILES = {
     "resnext101_32x8d": "resnext101_32x8d-8ba56ff5.pth",
     "wide_resnet50_2": "wide_resnet50_2-95faca4d.pth",
     "wide_resnet101_2": "wide_resnet101_2-32ee1156.pth",
+    "vgg11": "vgg11-8a719046.pth",
+    "vgg13": "vgg13-19584684.pth",
+    "vgg16": "vgg16-397923af.pth",
+    "vgg19": "vgg19-dcbb9e9d.pth",
+    "vgg11_bn": "vgg11_bn-6002323d.pth",
+    "vgg13_bn": "vgg13_bn-abd245e5.pth",
+    "vgg16_bn": "vgg16_bn-6c64b313.pth",
+    "vgg19_bn": "vgg19_bn-c79401a0.pth",
 }
 
+Weights = str | os.PathLike[str] | Mapping[str, Any] | Any  # the last: an enum with a `url`
 
-def load_torchvision_weights(model: nn.Module, name: str, progress: bool = True) -> None:
-    """Load torchvision's ImageNet weights of the ANN `name` into `model`.
+_WRAPPERS = ("state_dict", "model", "model_state_dict")  # keys of checkpoints around weights
 
-    Parameters that only neurons have (such as PLIF's `w`) keep their values.
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """What happened to the parameters and buffers of a model that was given weights.
+
+    Attributes:
+        source: where the weights came from.
+        loaded: keys that were copied.
+        adapted: keys that were copied after a change of shape (a first layer for other channels).
+        replaced: keys that keep their initial value because the layer is of another size.
+        neurons: keys of neurons that the weights do not have.
+        missing, unexpected: other keys that only the model, or only the weights have; empty
+            unless `strict` was off.
+    """
+
+    source: str
+    loaded: tuple[str, ...]
+    adapted: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    neurons: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+
+
+def torchvision_weights(name: str) -> str:
+    """Address of torchvision's ImageNet weights of the ANN `name`."""
+    return _SOURCE + TORCHVISION_FILES[name]
+
+
+def load_weights(
+    model: nn.Module,
+    weights: Weights,
+    *,
+    resized: Iterable[str] = (),
+    first_layer: str | None = None,
+    strict: bool = True,
+    progress: bool = True,
+) -> WeightsReport:
+    """Copy `weights` into `model`; the report is kept as `model.weights_report`.
+
+    Args:
+        model: any module.
+        weights: a URL (checked by the hash in its name, if it has one), a file, a state dict, a
+            checkpoint that holds one, or an enum member with a `url`.
+        resized: layers that may differ in shape and then keep their initial values.
+        first_layer: convolution that may differ in its number of input channels; it then gets the
+            mean over the channels of the weights, scaled to keep the sum over channels.
+        strict: refuse other differences.
+        progress: show a bar during a download.
 
     Raises:
-        RuntimeError: the file does not have its published hash.
+        FileNotFoundError: no such file.
+        RuntimeError: a download does not have its published hash.
         ValueError: the weights do not fit the model; the keys are named.
     """
-    file = TORCHVISION_FILES[name]
-    weights = load_state_dict_from_url(
-        _SOURCE + file, map_location="cpu", progress=progress, check_hash=True, weights_only=True
-    )
+    source, given = _state_of(weights, progress)
     own = model.state_dict()
-    misfits = [
-        f"{key} {tuple(value.shape)}"
-        for key, value in weights.items()
-        if key not in own or own[key].shape != value.shape
-    ]
-    expected = {key for key, _ in model.named_parameters() if not _belongs_to_neuron(model, key)}
-    misfits += [f"{key} (not in the file)" for key in sorted(expected - set(weights))]
+    adapted: dict[str, Tensor] = {}
+    replaced, misfits = [], []
+    for key, value in given.items():
+        if key not in own or own[key].shape == value.shape:
+            continue
+        layer = key.rpartition(".")[0]
+        if layer == first_layer and _same_but_channels(own[key], value):
+            adapted[key] = _for_channels(value, own[key].shape[1])
+        elif layer in {*resized, first_layer}:
+            replaced.append(key)
+        else:
+            misfits.append(f"{key} {tuple(value.shape)}, here {tuple(own[key].shape)}")
+    absent = [key for key in own if key not in given]
+    neurons = [key for key in absent if _belongs_to_neuron(model, key)]
+    missing = [key for key in absent if key not in neurons and not key.endswith("_tracked")]
+    unexpected = [key for key in given if key not in own]
+    if strict:
+        misfits += [f"{key} (not in the file)" for key in missing]
+        misfits += [f"{key} (not in the model)" for key in unexpected]
     if misfits:
-        raise ValueError(f"{file} does not fit the model: {', '.join(misfits[:5])}")
-    model.load_state_dict(weights, strict=False)
+        raise ValueError(f"{source} does not fit the model: {', '.join(misfits[:5])}")
+    skipped = {*replaced, *unexpected}
+    fitting = {key: value for key, value in given.items() if key not in skipped} | adapted
+    model.load_state_dict(fitting, strict=False)
+    report = WeightsReport(
+        source, tuple(fitting), *map(tuple, (adapted, replaced, neurons, missing, unexpected))
+    )
+    if adapted or replaced:
+        logger.info("%s: adapted %s, not loaded %s", source, report.adapted, report.replaced)
+    model.weights_report = report  # pyright: ignore[reportArgumentType]
+    return report
+
+
+def _state_of(weights: Weights, progress: bool) -> tuple[str, dict[str, Tensor]]:
+    """A name for error messages, and the tensors by key."""
+    url = getattr(weights, "url", weights)
+    if isinstance(weights, Mapping):
+        source, found = "the state dict", weights
+    elif isinstance(url, str) and "://" in url:
+        source = url.rpartition("/")[2]
+        found = load_state_dict_from_url(
+            url, map_location="cpu", progress=progress, check_hash=True, weights_only=True
+        )
+    elif isinstance(weights, str | os.PathLike):
+        source = os.fspath(weights)
+        if not Path(source).is_file():
+            raise FileNotFoundError(f"no file {source} with weights")
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            found = torch.load(source, map_location="cpu", weights_only=True)
+    else:
+        raise TypeError(
+            f"weights must be a URL, a path, a state dict or an enum with a url, got {weights!r}"
+        )
+    for wrapper in _WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+            found = found[wrapper]
+    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
+        raise ValueError(f"{source} holds no state dict (names of parameters with tensors)")
+    return source, {key.removeprefix("module."): value for key, value in found.items()}
+
+
+def _same_but_channels(own: Tensor, given: Tensor) -> bool:
+    return own.dim() == given.dim() > 1 and own[:, :1].shape == given[:, :1].shape
+
+
+def _for_channels(weight: Tensor, channels: int) -> Tensor:
+    mean = weight.mean(1, keepdim=True) * (weight.shape[1] / channels)
+    return mean.repeat(1, channels, *(1,) * (weight.dim() - 2))
 
 
 def _belongs_to_neuron(model: nn.Module, key: str) -> bool:
-    from sj_neurons.neuron import BaseNode
-
-    return isinstance(model.get_submodule(key.rpartition(".")[0]), BaseNode)
+    path = key.rpartition(".")[0]
+    while path:
+        if is_neuron(model.get_submodule(path)):
+            return True
+        path = path.rpartition(".")[0]
+    return is_neuron(model)

@@ -1,0 +1,106 @@
+"""Networks of the zoo by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import nn
+
+from sj_neurons import functional
+from sj_neurons.neuron import LIFNode
+
+from .neurons import NeuronFactory, NeuronSpec, did_you_mean
+from .weights import Weights, load_weights
+from .zoo import ZOO, ModelRecord
+
+__all__ = ["create_model", "describe_model", "list_models"]
+
+_NEURON_NAMES = ("spiking_neuron", "neuron")  # what builders call the neuron
+
+
+def create_model(
+    name: str,
+    *,
+    neuron: NeuronSpec | None = None,
+    weights: Weights | None = None,
+    step_mode: str | None = None,
+    backend: str | None = None,
+    **arguments: Any,
+) -> nn.Module:
+    """A network of the zoo.
+
+    Args:
+        name: as :func:`list_models` lists it; case does not matter.
+        neuron: class, name or config `{"type": "LIF", "tau": 2.0, "surrogate": {"type": "ATan"}}`.
+            Models that fix their neuron in their paper have a default, the others need one.
+        weights: URL, file, state dict or torchvision's enum; see :func:`sj_models.weights`.
+        step_mode: `'s'` or `'m'`; the model's own if `None`.
+        backend: backend of the neurons; theirs if `None`.
+        **arguments: arguments of the builder, then of the neuron.
+
+    Raises:
+        ValueError: an unknown name, neuron or argument value; names the closest ones.
+        TypeError: an argument that neither the model nor the neuron has, or no neuron.
+
+    Example:
+        >>> import torch
+        >>> net = create_model("sew_resnet18", neuron="IF", num_classes=10, small_images=True)
+        >>> net(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 10])
+    """
+    record = describe_model(name)
+    builder = record.builder()
+    parameters = inspect.signature(builder).parameters
+    slot = next((slot for slot in _NEURON_NAMES if slot in parameters), None)
+    if neuron is not None:
+        if slot is None:
+            raise TypeError(f"{record.name} has no neuron to choose")
+        arguments[slot] = NeuronFactory(record.name, neuron)
+    _check(record.name, arguments, parameters)
+    if weights is not None and "weights" in parameters:
+        arguments["weights"] = weights
+    model = builder(**arguments)
+    if weights is not None and "weights" not in parameters:
+        load_weights(model, weights)
+    if step_mode is not None:
+        functional.set_step_mode(model, step_mode)
+    if backend is not None:
+        functional.set_backend(model, backend)
+    return model
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names that match a pattern such as `"*resnet*"`, sorted; case does not matter."""
+    return sorted(name for name in ZOO if fnmatchcase(name.lower(), pattern.lower()))
+
+
+def describe_model(name: str) -> ModelRecord:
+    """Family, size, input shape and published accuracy of a model.
+
+    Raises:
+        ValueError: an unknown name; names the closest ones.
+    """
+    by_key = {known.lower(): record for known, record in ZOO.items()}
+    record = by_key.get(name.lower())
+    if record is None:
+        raise ValueError(
+            f"there is no model {name!r}{did_you_mean(name, ZOO)} (list_models() lists all)"
+        )
+    return record
+
+
+def _check(
+    model: str, arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
+) -> None:
+    """Refuse what neither the builder nor the neuron takes, with the closest names of both."""
+    own = {name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
+    spec = next((arguments[slot] for slot in _NEURON_NAMES if slot in arguments), None)
+    factory = NeuronFactory(model, spec or LIFNode)
+    passes_on = len(own) < len(parameters)
+    for name in arguments:
+        if name not in own and not (passes_on and factory.takes(name)):
+            known = {*own, *inspect.signature(factory.spiking_neuron).parameters}
+            raise TypeError(f"{model}: unknown argument {name!r}{did_you_mean(name, known)}")
