@@ -17,15 +17,35 @@ __version__ = "0.1.0"
 _EXPORTS: dict[str, tuple[str, ...]] = {
     "create": ("create_model", "describe_model", "list_models"),
     "csnn": ("CSNN",),
+    "masnn": ("MASNN",),
+    "ms_resnet": ("AttMSResNet", "MSResNet", "MaxResNet"),
     "neurons": ("neuron_factory",),
+    "parametric_lif_net": (
+        "CIFAR10DVSNet",
+        "CIFAR10Net",
+        "DVSGestureNet",
+        "FashionMNISTNet",
+        "MNISTNet",
+        "NMNISTNet",
+    ),
+    "sequential_nets": ("FeedBackNet", "PlainNet", "StatefulSynapseNet"),
+    "sew_resnet": ("SEWResNet",),
     "spiking_resnet": ("SpikingResNet", "spiking_resnet18"),
+    "spiking_vgg": ("SpikingVGG",),
+    "weights": ("WeightsReport", "load_weights"),
     "zoo": ("ModelRecord",),
     # transformers
     # components
 }
 _MODULES = (
     "csnn",
+    "masnn",
+    "ms_resnet",
+    "parametric_lif_net",
+    "sequential_nets",
+    "sew_resnet",
     "spiking_resnet",
+    "spiking_vgg",
     # transformers
     # components
 )

@@ -1,12 +1,35 @@
 from . import csnn as csnn
+from . import masnn as masnn
+from . import ms_resnet as ms_resnet
+from . import parametric_lif_net as parametric_lif_net
+from . import sequential_nets as sequential_nets
+from . import sew_resnet as sew_resnet
 from . import spiking_resnet as spiking_resnet
+from . import spiking_vgg as spiking_vgg
 from .create import create_model as create_model
 from .create import describe_model as describe_model
 from .create import list_models as list_models
 from .csnn import CSNN as CSNN
+from .masnn import MASNN as MASNN
+from .ms_resnet import AttMSResNet as AttMSResNet
+from .ms_resnet import MaxResNet as MaxResNet
+from .ms_resnet import MSResNet as MSResNet
 from .neurons import neuron_factory as neuron_factory
+from .parametric_lif_net import CIFAR10DVSNet as CIFAR10DVSNet
+from .parametric_lif_net import CIFAR10Net as CIFAR10Net
+from .parametric_lif_net import DVSGestureNet as DVSGestureNet
+from .parametric_lif_net import FashionMNISTNet as FashionMNISTNet
+from .parametric_lif_net import MNISTNet as MNISTNet
+from .parametric_lif_net import NMNISTNet as NMNISTNet
+from .sequential_nets import FeedBackNet as FeedBackNet
+from .sequential_nets import PlainNet as PlainNet
+from .sequential_nets import StatefulSynapseNet as StatefulSynapseNet
+from .sew_resnet import SEWResNet as SEWResNet
 from .spiking_resnet import SpikingResNet as SpikingResNet
 from .spiking_resnet import spiking_resnet18 as spiking_resnet18
+from .spiking_vgg import SpikingVGG as SpikingVGG
+from .weights import WeightsReport as WeightsReport
+from .weights import load_weights as load_weights
 from .zoo import ModelRecord as ModelRecord
 
 __version__: str

@@ -12,7 +12,8 @@ from torch import nn
 from sj_neurons import functional
 from sj_neurons.neuron import LIFNode
 
-from .neurons import NeuronFactory, NeuronSpec, did_you_mean
+from .errors import did_you_mean
+from .neurons import NeuronFactory, NeuronSpec
 from .weights import Weights, load_weights
 from .zoo import ZOO, ModelRecord
 
@@ -64,7 +65,8 @@ def create_model(
         arguments["weights"] = weights
     model = builder(**arguments)
     if weights is not None and "weights" not in parameters:
-        load_weights(model, weights)
+        last_layer = getattr(model, "last_layer", "head")
+        load_weights(model, weights, resized=[last_layer] if "num_classes" in arguments else [])
     if step_mode is not None:
         functional.set_step_mode(model, step_mode)
     if backend is not None:

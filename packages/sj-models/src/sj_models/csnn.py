@@ -7,11 +7,16 @@ The first conv-norm-IF group turns grey values into spikes (direct encoding).
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 import sj_layers as layer
-from sj_neurons import functional, neuron, surrogate
+from sj_neurons import functional
+from sj_neurons.neuron import IFNode
+from sj_neurons.surrogate import ATan
 
+from .neurons import NeuronFactory, NeuronSpec
 from .output import Output, checked_output, read_out
 
 __all__ = ["CSNN"]
@@ -29,21 +34,26 @@ class CSNN(nn.Module):
         num_classes: neurons of the last layer.
         output: `'mean'` (firing rates `[N, classes]`), `'steps'` (spikes `[T, N, classes]`) or
             `'last'`.
+        spiking_neuron: class, name or config of the neuron; IF with the ATan surrogate if `None`.
+        **kwargs: arguments of the neuron.
 
     Raises:
+        TypeError: `kwargs` that the neuron does not take.
         ValueError: an argument out of range.
     """
 
     def __init__(
         self,
-        T: int,
-        channels: int,
+        T: int = 4,
+        channels: int = 128,
         use_cupy: bool = False,
         *,
         in_channels: int = 1,
         image_size: int = 28,
         num_classes: int = 10,
         output: Output = "mean",
+        spiking_neuron: NeuronSpec | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__()
         if T < 1 or channels < 1 or image_size < 4:
@@ -53,15 +63,17 @@ class CSNN(nn.Module):
             )
         self.T = T
         self.output: Output = checked_output("CSNN", output)
+        neuron = NeuronFactory("CSNN", spiking_neuron or IFNode, kwargs)
+        neuron = neuron.with_defaults(surrogate_function=ATan())
         features = channels * (image_size // 4) ** 2
         self.conv_fc = nn.Sequential(
-            *_conv_block(in_channels, channels),
-            *_conv_block(channels, channels),
+            *_conv_block(in_channels, channels, neuron),
+            *_conv_block(channels, channels, neuron),
             layer.Flatten(),
             layer.Linear(features, channels * 4 * 4, bias=False),
-            _neuron(),
+            neuron(),
             layer.Linear(channels * 4 * 4, num_classes, bias=False),
-            _neuron(),
+            neuron(),
         )
         functional.set_step_mode(self, "m")
         if use_cupy:
@@ -76,14 +88,12 @@ class CSNN(nn.Module):
         return nn.Sequential(*list(self.conv_fc)[:3])
 
 
-def _neuron() -> neuron.IFNode:
-    return neuron.IFNode(surrogate_function=surrogate.ATan())
-
-
-def _conv_block(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+def _conv_block(
+    in_channels: int, out_channels: int, neuron: NeuronFactory
+) -> tuple[nn.Module, ...]:
     return (
         layer.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False),
         layer.BatchNorm2d(out_channels),
-        _neuron(),
+        neuron(),
         layer.MaxPool2d(2, 2),
     )

@@ -9,9 +9,8 @@ is short for ParametricLIFNode. Surrogates are named by the classes in `sj_neuro
 from __future__ import annotations
 
 import copy
-import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -20,10 +19,11 @@ from torch import nn
 from sj_neurons import neuron as neuron_classes
 from sj_neurons import surrogate as surrogates
 
+from .errors import did_you_mean
+
 __all__ = [
     "NeuronFactory",
     "NeuronSpec",
-    "did_you_mean",
     "is_neuron",
     "neuron_class",
     "neuron_factory",
@@ -189,13 +189,6 @@ def surrogate_function(spec: Any, *, owner: str = "neuron") -> Any:
 def is_neuron(module: object) -> bool:
     """Whether `module` is one of the neurons of `sj_neurons.neuron`, or made after their base."""
     return isinstance(module, tuple(_neurons().values()))
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'a' or 'b'?` with up to three of the closest names, or nothing."""
-    by_key = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), by_key, n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(repr(by_key[key]) for key in close)}?" if close else ""
 
 
 @cache

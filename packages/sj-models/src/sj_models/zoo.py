@@ -62,11 +62,48 @@ _FAMILIES: dict[str, dict[str, _Row]] = {
     "spiking_resnet": {
         f"spiking_{name}": (size, after, _IMAGENET) for name, (size, after, _) in _RESNETS.items()
     },
+    "sew_resnet": {
+        f"sew_{name}": (size, before, _IMAGENET) for name, (size, _, before) in _RESNETS.items()
+    },
+    "spiking_vgg": {
+        "spiking_vgg11": (132_863_336, 10, _IMAGENET),
+        "spiking_vgg13": (133_047_848, 12, _IMAGENET),
+        "spiking_vgg16": (138_357_544, 15, _IMAGENET),
+        "spiking_vgg19": (143_667_240, 18, _IMAGENET),
+        "spiking_vgg11_bn": (132_868_840, 10, _IMAGENET),
+        "spiking_vgg13_bn": (133_053_736, 12, _IMAGENET),
+        "spiking_vgg16_bn": (138_365_992, 15, _IMAGENET),
+        "spiking_vgg19_bn": (143_678_248, 18, _IMAGENET),
+    },
+    "parametric_lif_net": {
+        "MNISTNet": (13_201_124, 4, (1, 28, 28)),
+        "FashionMNISTNet": (13_201_124, 4, (1, 28, 28)),
+        "NMNISTNet": (17_134_436, 4, (2, 34, 34)),
+        "CIFAR10Net": (36_720_484, 8, _CIFAR),
+        "CIFAR10DVSNet": (4_691_812, 6, _EVENTS),
+        "DVSGestureNet": (1_698_926, 7, _EVENTS),
+    },
+    "ms_resnet": {
+        "ms_resnet18": (11_693_736, 17, _IMAGENET),
+        "ms_resnet34": (21_801_896, 33, _IMAGENET),
+        "max_resnet18": (12_502_090, 17, _CIFAR),
+        "att_ms_resnet18": (11_867_960, 17, _IMAGENET),
+    },
+    "masnn": {"masnn_dvs128_gesture": (2_340_535, 5, (2, 32, 32))},
     "csnn": {"CSNN": (13_014_656, 4, (1, 28, 28))},
+    "sequential_nets": {
+        "PlainNet": (1_258, 2, (28,)),
+        "StatefulSynapseNet": (1_259, 2, (28,)),
+        "FeedBackNet": (3_338, 2, (28,)),
+    },
+    # transformers
 }
 
 # name: accuracy, source
-_PUBLISHED: dict[str, tuple[str, str]] = {}
+_PUBLISHED: dict[str, tuple[str, str]] = {
+    "max_resnet18": ("97.17 CIFAR-10, 83.06 CIFAR-100", "arXiv 2505.18608"),
+    # transformers
+}
 
 
 def _records() -> Iterator[ModelRecord]:
