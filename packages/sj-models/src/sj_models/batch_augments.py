@@ -148,7 +148,7 @@ class RandomBatchAugment:
 
 
 def _built(augment: Any, path: str) -> BatchAugment:
-    made = MODELS.build(augment) if isinstance(augment, dict) else augment
+    made = MODELS.build_at(path, augment) if isinstance(augment, dict) else augment
     if not callable(made):
         raise TypeError(
             f"{path}: an augmentation is a function (inputs, score) or a config with a type, got "
