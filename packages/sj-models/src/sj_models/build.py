@@ -1,17 +1,31 @@
-"""Whole models from configs."""
+"""Whole models from configs, and what they cost.
+
+    python -m sj_models.build configs/resnet18_cifar.yaml --set model.backbone.depth=34
+    python -m sj_models.build --schema > schema.json
+
+The command prints the model and its costs; it computes nothing and loads no weights.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
-from .errors import ConfigTypeError
+from sj_neurons.neuron import BaseNode
+
+from .config import json_schema, load_config
+from .errors import ConfigError, ConfigTypeError, ConfigValueError
 from .initialise import initialise_children
 from .registry import MODELS, Registry, is_building, plain
 
-__all__ = ["build", "build_part", "to_config"]
+__all__ = ["build", "build_part", "main", "to_config"]
 
 
 def build(cfg: Mapping[str, Any], *, registry: Registry = MODELS) -> Any:
@@ -27,10 +41,8 @@ def build(cfg: Mapping[str, Any], *, registry: Registry = MODELS) -> Any:
     Raises:
         ConfigError: a mistake in the config; names the key and what is close.
     """
-    if isinstance(cfg, Mapping) and "type" not in cfg and "model" in cfg:
-        cfg = cfg["model"]
     outermost = not is_building()
-    model = registry.build_at("model" if outermost else "", cfg)
+    model = registry.build_at("model" if outermost else "", _model_of(cfg))
     if outermost and isinstance(model, nn.Module):
         if hasattr(model, "init_weights"):
             model.init_weights()  # pyright: ignore[reportCallIssue]
@@ -66,3 +78,84 @@ def to_config(module: nn.Module) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ConfigTypeError(f"{type(module).__name__} was not built from a config")
     return plain(config)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        for module in args.imports:
+            importlib.import_module(module)
+        text = json.dumps(json_schema(), indent=2) if args.schema else _report(args)
+    except (ConfigError, OSError, ImportError, ValueError, TypeError, RuntimeError) as error:
+        lines = [*str(error).splitlines()[:1], *getattr(error, "__notes__", ())]
+        print(f"sj_models.build: {'; '.join(lines)}", file=sys.stderr)
+        return 2
+    print(text)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sj_models.build", description="Show the model of a config and its costs."
+    )
+    parser.add_argument("config", nargs="?", help="a .yaml or .json file")
+    parser.add_argument(
+        "--set", dest="overrides", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
+        help="a.b=1 changes, +a.b=1 adds, ~a.b removes",
+    )  # fmt: skip
+    parser.add_argument(
+        "--input-shape", type=_shape, metavar="[T,]C,H,W",
+        help="of one sample; default: input_shape of the config, or 3,224,224",
+    )  # fmt: skip
+    parser.add_argument(
+        "--import", dest="imports", metavar="MODULE", action="append", default=[],
+        help="a module that registers components of yours",
+    )  # fmt: skip
+    parser.add_argument("--schema", action="store_true", help="print a JSON schema for editors")
+    return parser
+
+
+def _shape(text: str) -> list[int]:
+    return [int(size) for size in text.split(",")]
+
+
+def _report(args: argparse.Namespace) -> str:
+    from .cost import cost_table, costs
+
+    if args.config is None:
+        raise ConfigValueError("give a config file, or --schema")
+    cfg = load_config(args.config, args.overrides)
+    try:
+        with torch.device("meta"):
+            model = MODELS.build_at("model", _model_of(cfg))
+    except ConfigError as error:
+        error.source = error.source or args.config
+        raise
+    shape = args.input_shape or cfg.get("input_shape") or [3, 224, 224]
+    try:
+        table = cost_table(costs(model, _sample(model, shape)))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigValueError(
+            f"the model refuses an input of {list(shape)}; give --input-shape: {reason}",
+            source=args.config,
+        ) from error
+    return f"{model}\n\nCosts of one input {list(shape)}\n{table}"
+
+
+def _sample(model: nn.Module, shape: Sequence[int]) -> torch.Tensor:
+    *steps, channels, height, width = shape
+    modes = [m.step_mode for m in model.modules() if isinstance(m, BaseNode)]
+    if not steps and "m" in modes and getattr(model, "encoder", None) is None:
+        steps = [1]
+    return torch.zeros(*steps, 1, channels, height, width, device="meta")
+
+
+def _model_of(cfg: Any) -> Any:
+    has_it = isinstance(cfg, Mapping) and "type" not in cfg and "model" in cfg
+    return cfg["model"] if has_it else cfg
+
+
+if __name__ == "__main__":
+    sys.exit(main())

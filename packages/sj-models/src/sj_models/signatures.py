@@ -19,6 +19,7 @@ from .errors import ConfigTypeError, did_you_mean
 __all__ = ["check_arguments", "explain_unexpected", "parameters"]
 
 _ANY = inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)
+_ANY_KEYWORD = inspect.Parameter.KEYWORD_ONLY
 _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
@@ -26,18 +27,17 @@ def parameters(component: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Arguments by name, without `self`; `**` is a key if others are taken too."""
     found: dict[str, inspect.Parameter] = {}
     for function in _constructors(component):
-        known = _signature(function)
+        known, hints = _signature(function), _hints(function)
         for name, parameter in known.items():
             if parameter.kind not in _VARIADIC and name != "self":
-                found.setdefault(name, parameter)
-        rest = next((p for p in known.values() if p.kind is p.VAR_KEYWORD), None)
-        if rest is None:
-            break
-        options = _unpacked(function, rest.name)
-        for name in options:
-            kind = inspect.Parameter.KEYWORD_ONLY
-            found.setdefault(name, inspect.Parameter(name, kind, default=None))
-        if options:
+                annotation = hints.get(name, Any)
+                found.setdefault(name, parameter.replace(annotation=annotation))
+        rest = next((name for name, p in known.items() if p.kind is p.VAR_KEYWORD), None)
+        options = typing.get_args(hints.get(rest)) if rest else ()
+        for name, annotation in _hints(options[0]).items() if options else ():
+            option = inspect.Parameter(name, _ANY_KEYWORD, default=None, annotation=annotation)
+            found.setdefault(name, option)
+        if rest is None or options:
             break
     else:
         if not inspect.isclass(component):
@@ -112,11 +112,8 @@ def _signature(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
         return {"kwargs": _ANY}
 
 
-def _unpacked(function: Callable[..., Any], name: str) -> list[str]:
+def _hints(owner: Any) -> dict[str, Any]:
     try:
-        hint = typing.get_type_hints(function, include_extras=True).get(name)
-    except (NameError, TypeError, AttributeError):  # names known to type checkers only
-        return []
-    if typing.get_origin(hint) is not typing.Unpack:
-        return []
-    return list(typing.get_type_hints(typing.get_args(hint)[0]))
+        return typing.get_type_hints(owner, include_extras=True)
+    except (NameError, TypeError, AttributeError):  # names that only type checkers know
+        return {}
