@@ -20,12 +20,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .neurons import NeuronSpec
 from .output import Output
 from .transformer_parts import (
     ConvMLP,
     MembraneSelfAttention,
     Neurons,
-    SpikingNeuron,
     SpikingSelfAttention,
     SpikingTransformer,
     TransformerBlock,
@@ -118,8 +118,8 @@ class MaxFormer(SpikingTransformer):
         embed_dims: channels D of the last stage, a multiple of 8, and of 64 from 64 on.
         depths: blocks of the three stages.
         mlp_ratio: width of the hidden layer of the MLP, in channels.
-        spiking_neuron: neuron class, called for each site with `kwargs`; LIF with tau 2 and
-            detached reset if `None`. The neuron in the attention has threshold 0.5.
+        spiking_neuron: neuron class, called for each site with `kwargs`, its name or its config;
+            LIF with tau 2 and detached reset if `None`. In the attention its threshold is 0.5.
         cifar: the network for small images.
         small_images: the same as `cifar`.
         membrane_attention: begin the attention with a neuron, as the authors do, instead of ending
@@ -129,7 +129,7 @@ class MaxFormer(SpikingTransformer):
 
     Raises:
         TypeError: arguments that the neuron does not take.
-        ValueError: a number out of range.
+        ValueError: a number out of range, an unknown neuron.
 
     Example:
         >>> import torch
@@ -146,7 +146,7 @@ class MaxFormer(SpikingTransformer):
         embed_dims: int = 384,
         depths: Sequence[int] = (1, 2, 7),
         mlp_ratio: float = 4.0,
-        spiking_neuron: SpikingNeuron | None = None,
+        spiking_neuron: NeuronSpec | None = None,
         cifar: bool = False,
         *,
         small_images: bool = False,
@@ -160,7 +160,7 @@ class MaxFormer(SpikingTransformer):
                 f"MaxFormer: depths needs a number from 1 on for each of 3 stages, got {depths}"
             )
         small = cifar or small_images
-        neurons = Neurons("MaxFormer", T, spiking_neuron, kwargs)
+        neurons = Neurons("MaxFormer", spiking_neuron, kwargs)
         widths = embed_dims // 4, embed_dims // 2, embed_dims
         embed = _SmallEmbed if small else _Embed
         self.patch_embed1 = embed(in_channels, widths[0], neurons)

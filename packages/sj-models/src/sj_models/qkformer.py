@@ -19,11 +19,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .neurons import NeuronSpec
 from .output import Output
 from .transformer_parts import (
     ConvMLP,
     Neurons,
-    SpikingNeuron,
     SpikingSelfAttention,
     SpikingTransformer,
     TokenMixer,
@@ -124,8 +124,8 @@ class QKFormer(SpikingTransformer):
         num_heads, depths: heads and blocks of the three stages.
         mlp_ratio: width of the hidden layer of the MLP, in channels.
         qka_type: `'token'` or `'channel'`, what the attention of the first two stages selects.
-        spiking_neuron: neuron class, called for each site with `kwargs`; LIF with tau 2 and
-            detached reset if `None`. The neuron in the attention has threshold 0.5.
+        spiking_neuron: neuron class, called for each site with `kwargs`, its name or its config;
+            LIF with tau 2 and detached reset if `None`. In the attention its threshold is 0.5.
         small_images: do not pool in the first stem.
         output: `'steps'` (all time steps), `'mean'` over time or the `'last'` step.
         **kwargs: arguments of the neuron.
@@ -151,7 +151,7 @@ class QKFormer(SpikingTransformer):
         depths: Sequence[int] = (1, 2, 7),
         mlp_ratio: float = 4.0,
         qka_type: str = "token",
-        spiking_neuron: SpikingNeuron | None = None,
+        spiking_neuron: NeuronSpec | None = None,
         *,
         small_images: bool = False,
         output: Output = "steps",
@@ -163,7 +163,7 @@ class QKFormer(SpikingTransformer):
                 "QKFormer: num_heads and depths need a number from 1 on for each of the 3 stages, "
                 f"got {num_heads} and {depths}"
             )
-        neurons = Neurons("QKFormer", T, spiking_neuron, kwargs)
+        neurons = Neurons("QKFormer", spiking_neuron, kwargs)
         widths = embed_dims // 4, embed_dims // 2, embed_dims
         self.patch_embed1 = _FirstStem(in_channels, widths[0], neurons, small_images)
         self.patch_embed2 = _Stem(widths[0], widths[1], neurons)

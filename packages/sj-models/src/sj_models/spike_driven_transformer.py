@@ -17,11 +17,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .neurons import NeuronSpec
 from .output import Output
 from .transformer_parts import (
     ConvMLP,
     Neurons,
-    SpikingNeuron,
     SpikingTransformer,
     TokenMixer,
     TransformerBlock,
@@ -73,7 +73,7 @@ class SpikeDrivenSelfAttention(TokenMixer):
 
 
 class _Stem(nn.Module):
-    """Images to currents `[T, N, D, h, w]`; a digit of `pooling_stat` says whether a stage pools."""
+    """Images to currents `[T, N, D, h, w]`; a digit 1 of `pooling_stat` halves them."""
 
     def __init__(
         self, in_channels: int, embed_dims: int, pooling_stat: str, neurons: Neurons
@@ -114,8 +114,8 @@ class SpikeDrivenTransformer(SpikingTransformer):
         depths: blocks.
         mlp_ratio: width of the hidden layer of the MLP, in D.
         pooling_stat: which of the four stages of the stem halve the image, `'1'` for yes.
-        spiking_neuron: neuron class, called for each site with `kwargs`; LIF with tau 2 and
-            detached reset if `None`. The neuron in the attention has threshold 0.5.
+        spiking_neuron: neuron class, called for each site with `kwargs`, its name or its config;
+            LIF with tau 2 and detached reset if `None`. In the attention its threshold is 0.5.
         small_images: short for `pooling_stat='0011'`.
         output: `'steps'` (all time steps), `'mean'` over time or the `'last'` step.
         **kwargs: arguments of the neuron.
@@ -141,14 +141,14 @@ class SpikeDrivenTransformer(SpikingTransformer):
         depths: int = 8,
         mlp_ratio: float = 4.0,
         pooling_stat: str = "1111",
-        spiking_neuron: SpikingNeuron | None = None,
+        spiking_neuron: NeuronSpec | None = None,
         *,
         small_images: bool = False,
         output: Output = "steps",
         **kwargs: Any,
     ) -> None:
         super().__init__(T, in_channels, output, embed_dims=(embed_dims, 8), depths=(depths, 1))
-        neurons = Neurons("SpikeDrivenTransformer", T, spiking_neuron, kwargs)
+        neurons = Neurons("SpikeDrivenTransformer", spiking_neuron, kwargs)
         stem_pools = "0011" if small_images else pooling_stat
         self.patch_embed = _Stem(in_channels, embed_dims, stem_pools, neurons)
         self.blocks = nn.Sequential()

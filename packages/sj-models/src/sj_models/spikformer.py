@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from .neurons import NeuronSpec
 from .output import Output
 from .transformer_parts import (
     Neurons,
-    SpikingNeuron,
     SpikingSelfAttention,
     SpikingTransformer,
     TransformerBlock,
@@ -31,6 +32,7 @@ from .transformer_parts import (
 __all__ = [
     "PatchStem",
     "Spikformer",
+    "initialise",
     "spikformer_8_384",
     "spikformer_8_512",
     "spikformer_8_768",
@@ -118,6 +120,17 @@ def spikformer_block(
     )
 
 
+@torch.no_grad()
+def initialise(net: nn.Module) -> None:
+    """Weights of convolutions and linear layers from N(0, 0.02^2), biases 0."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
+            # the papers cut the normal off at 100 standard deviations, which changes nothing
+            module.weight.normal_(std=0.02)
+            if module.bias is not None:
+                module.bias.zero_()
+
+
 class Spikformer(SpikingTransformer):
     """Spikformer: images `[N, C, H, W]` or sequences `[T, N, C, H, W]` to scores `[T, N, classes]`.
 
@@ -131,15 +144,15 @@ class Spikformer(SpikingTransformer):
         num_heads: heads of the attention; divides `embed_dims`.
         mlp_ratio: width of the hidden layer of the MLP, in D.
         depths: blocks.
-        spiking_neuron: neuron class, called for each site with `kwargs`; LIF with tau 2 and
-            detached reset if `None`. The neuron in the attention has threshold 0.5.
+        spiking_neuron: neuron class, called for each site with `kwargs`, its name or its config;
+            LIF with tau 2 and detached reset if `None`. In the attention its threshold is 0.5.
         small_images: short for `patch_size=4`.
         output: `'steps'` (all time steps), `'mean'` over time or the `'last'` step.
         **kwargs: arguments of the neuron.
 
     Raises:
         TypeError: arguments that the neuron does not take.
-        ValueError: a number out of range.
+        ValueError: a number out of range, an unknown neuron.
 
     Example:
         >>> import torch
@@ -160,7 +173,7 @@ class Spikformer(SpikingTransformer):
         num_heads: int = 8,
         mlp_ratio: float = 4.0,
         depths: int = 4,
-        spiking_neuron: SpikingNeuron | None = None,
+        spiking_neuron: NeuronSpec | None = None,
         *,
         small_images: bool = False,
         output: Output = "steps",
@@ -173,12 +186,13 @@ class Spikformer(SpikingTransformer):
                 f"Spikformer: images must be at least one patch of {patch_size} pixels high and "
                 f"wide, got {img_size_h} x {img_size_w}"
             )
-        neurons = Neurons("Spikformer", T, spiking_neuron, kwargs)
+        neurons = Neurons("Spikformer", spiking_neuron, kwargs)
         self.patch_embed = PatchStem(in_channels, embed_dims, patch_size, neurons)
         self.blocks = nn.Sequential(
             *(spikformer_block(embed_dims, num_heads, mlp_ratio, neurons) for _ in range(depths))
         )
         self.add_head(embed_dims, num_classes)
+        initialise(self)
 
     def features(self, x_seq: Tensor) -> Tensor:
         return self.blocks(self.patch_embed(x_seq).flatten(3))

@@ -1,4 +1,4 @@
-"""Spikingformer: Spikformer with membrane shortcuts, so that every convolution but the first reads spikes.
+"""Spikingformer: Spikformer with membrane shortcuts; all convolutions but one read spikes.
 
     stem     conv, norm, then 4 x [neuron, (max-pool), conv, norm]
     block    x = x + SSA(neuron(x));  x = x + MLP(neuron(x)), on currents [T, N, D, H, W]
@@ -14,12 +14,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .neurons import NeuronSpec
 from .output import Output
 from .transformer_parts import (
     ConvMLP,
     MembraneSelfAttention,
     Neurons,
-    SpikingNeuron,
     SpikingTransformer,
     TransformerBlock,
     conv_norm,
@@ -52,15 +52,15 @@ class Spikingformer(SpikingTransformer):
         num_heads: heads of the attention; divides `embed_dims`.
         depths: blocks.
         mlp_ratio: width of the hidden layer of the MLP, in D.
-        spiking_neuron: neuron class, called for each site with `kwargs`; LIF with tau 2 and
-            detached reset if `None`. The neuron in the attention has threshold 0.5.
+        spiking_neuron: neuron class, called for each site with `kwargs`, its name or its config;
+            LIF with tau 2 and detached reset if `None`. In the attention its threshold is 0.5.
         small_images: pool twice (patches of 4 pixels) instead of four times (16 pixels).
         output: `'steps'` (all time steps), `'mean'` over time or the `'last'` step.
         **kwargs: arguments of the neuron.
 
     Raises:
         TypeError: arguments that the neuron does not take.
-        ValueError: a number out of range.
+        ValueError: a number out of range, an unknown neuron.
 
     Example:
         >>> import torch
@@ -78,14 +78,14 @@ class Spikingformer(SpikingTransformer):
         num_heads: int = 8,
         depths: int = 8,
         mlp_ratio: float = 4.0,
-        spiking_neuron: SpikingNeuron | None = None,
+        spiking_neuron: NeuronSpec | None = None,
         *,
         small_images: bool = False,
         output: Output = "steps",
         **kwargs: Any,
     ) -> None:
         super().__init__(T, in_channels, output, embed_dims=(embed_dims, 8), depths=(depths, 1))
-        neurons = Neurons("Spikingformer", T, spiking_neuron, kwargs)
+        neurons = Neurons("Spikingformer", spiking_neuron, kwargs)
         self.patch_embed = _tokenizer(in_channels, embed_dims, small_images, neurons)
         self.blocks = nn.Sequential()
         for _ in range(depths):

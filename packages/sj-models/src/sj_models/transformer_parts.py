@@ -1,12 +1,12 @@
 """What the spiking transformers share: neurons, time axis, attention, MLP, blocks and the head.
 
-    attention   y = neuron(scale (V K^T) Q)             Q, K, V spikes [T, N, heads, d, L], no softmax
+    attention   y = neuron(scale (V K^T) Q)      Q, K, V spikes [T, N, heads, d, L], no softmax
     block       x = x + attention(x);  x = x + MLP(x)
     head        scores[t] = linear(mean over places of x[t])
 
-Shapes: images [N, C, H, W], maps [T, N, C, H, W], tokens [T, N, C, L] with L = H W. A branch ends in
-a neuron and adds spikes to its input, or begins with one (`neuron_first`, the membrane shortcut) and
-adds currents.
+Shapes: images [N, C, H, W], maps [T, N, C, H, W], tokens [T, N, C, L] with L = H W. A branch ends
+in a neuron and adds spikes to its input, or begins with one (the membrane shortcut) and adds
+currents.
 
 Source: Zhou et al., "Spikformer: when spiking neural network meets transformer", ICLR 2023.
 """
@@ -17,7 +17,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import torch
 from torch import Tensor, fx, nn
 
 import sj_layers as layer
@@ -25,7 +24,7 @@ from sj_neurons import functional
 from sj_neurons.base import MultiStepModule
 from sj_neurons.neuron import LIFNode
 
-from .neurons import NeuronFactory
+from .neurons import NeuronFactory, NeuronSpec
 from .output import Output, checked_output, read_out
 
 __all__ = [
@@ -39,64 +38,43 @@ __all__ = [
     "TransformerBlock",
     "attend",
     "conv_norm",
-    "initialise",
     "pooling",
     "projection",
     "sized",
 ]
 
 ATTENTION_THRESHOLD = 0.5
-SpikingNeuron = Callable[..., nn.Module]
 Model = TypeVar("Model", bound="SpikingTransformer")
 
 
 class Neurons:
-    """Makes the neurons of a transformer: `neurons()`, and `neurons.attention()` with threshold 0.5.
+    """Makes the neurons of a transformer; those behind an attention product have threshold 0.5.
 
     Args:
         model: name of the model, for error messages.
-        T: time steps; given to neurons that must know them (such as `PSN`).
-        spiking_neuron: neuron class; LIF with tau 2 and detached reset if `None`.
-        arguments: its arguments, which the defaults of LIF give way to.
+        spiking_neuron: neuron class, name or config; LIF with tau 2 and detached reset if `None`.
+        arguments: arguments of the neuron.
 
     Raises:
-        TypeError: no neuron class, or arguments that it does not take.
+        TypeError: no neuron, or arguments that it does not take.
+        ValueError: an unknown name.
     """
 
     def __init__(
-        self,
-        model: str,
-        T: int,
-        spiking_neuron: SpikingNeuron | None,
-        arguments: Mapping[str, Any],
+        self, model: str, spiking_neuron: NeuronSpec | None, arguments: Mapping[str, Any]
     ) -> None:
         if spiking_neuron is None:
             spiking_neuron = LIFNode
             arguments = {"tau": 2.0, "detach_reset": True, **arguments}
-        taken = _parameters(spiking_neuron)
-        if "T" in taken and taken["T"].default is inspect.Parameter.empty:
-            arguments = {"T": T, **arguments}
         self._factory = NeuronFactory(model, spiking_neuron, arguments)
-        if "v_threshold" in taken:
-            arguments = {**arguments, "v_threshold": ATTENTION_THRESHOLD}
-        self._attention = NeuronFactory(model, spiking_neuron, arguments)
+        self._attention = self._factory.with_arguments(v_threshold=ATTENTION_THRESHOLD)
 
     def __call__(self) -> nn.Module:
         return self._factory()
 
     def attention(self) -> nn.Module:
-        """The neuron behind an attention product; keeps its own threshold where it has no such."""
-        node: Any = self._attention()
-        if isinstance(getattr(node, "v_threshold", None), float):
-            node.v_threshold = ATTENTION_THRESHOLD
-        return node
-
-
-def _parameters(spiking_neuron: Any) -> Mapping[str, inspect.Parameter]:
-    try:
-        return inspect.signature(spiking_neuron).parameters
-    except (TypeError, ValueError):  # no callable, or one written in C
-        return {}
+        """The neuron behind an attention product; one that takes no threshold keeps its own."""
+        return self._attention()
 
 
 class TimeAxis(nn.Module, MultiStepModule):
@@ -320,14 +298,13 @@ class SpikingTransformer(nn.Module):
         self.time_axis = TimeAxis(T, in_channels)
 
     def add_head(self, dim: int, num_classes: int, head_lif: nn.Module | None = None) -> None:
-        """The layers after the last block; then weights are set, and step mode 'm'."""
+        """The layers after the last block; everything is set to step mode 'm'."""
         if num_classes < 1:
             raise ValueError(
                 f"{type(self).__name__}: num_classes must be at least 1, got {num_classes}"
             )
         self.head_lif = head_lif
         self.head = layer.Linear(dim, num_classes)
-        initialise(self)
         functional.set_step_mode(self, "m")
 
     def features(self, x_seq: Tensor) -> Tensor:
@@ -339,17 +316,6 @@ class SpikingTransformer(nn.Module):
         if self.head_lif is not None:
             y = self.head_lif(y)
         return read_out(self.head(y), self.output)
-
-
-@torch.no_grad()
-def initialise(net: nn.Module) -> None:
-    """Weights of convolutions and linear layers from N(0, 0.02^2), biases 0."""
-    for module in net.modules():
-        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
-            # the papers cut the normal off at 100 standard deviations, which changes nothing
-            module.weight.normal_(std=0.02)
-            if module.bias is not None:
-                module.bias.zero_()
 
 
 def sized(model: type[Model], name: str, summary: str, **size: Any) -> Callable[..., Model]:
