@@ -363,4 +363,4 @@ def _architecture(owner: str, arch: str | Mapping[str, int]) -> dict[str, int]:
 
 def _neurons(owner: str, neuron: NeuronSpec | None) -> Neurons | None:
     made = neuron_factory(neuron, owner=owner)
-    return None if made is None else Neurons(owner, 1, made.spiking_neuron, made.arguments)
+    return None if made is None else Neurons(owner, made, {})
