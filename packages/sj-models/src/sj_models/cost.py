@@ -49,7 +49,7 @@ def costs(model: nn.Module, x: Tensor) -> list[PartCost]:
     neurons: dict[str, int] = {}
     handles = [m.register_forward_hook(_count(neurons, name)) for name, m in firing.items()]
     states, was_training = extract_memories(model), model.training
-    counter = FlopCounterMode(model, display=False)
+    counter = FlopCounterMode(display=False)
     try:
         model.eval()
         reset_net(model)

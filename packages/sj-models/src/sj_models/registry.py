@@ -356,7 +356,7 @@ def _is_from(module: str, package: str) -> bool:
 def _public_classes(module: str) -> dict[str, type]:
     loaded = importlib.import_module(module)
     named = {name: getattr(loaded, name) for name in getattr(loaded, "__all__", ())}
-    return {name: value for name, value in named.items() if inspect.isclass(value)}
+    return {k: v for k, v in named.items() if inspect.isclass(v) and issubclass(v, nn.Module)}
 
 
 MODELS = Registry(
