@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -148,10 +148,10 @@ class RandomBatchAugment:
 
 
 def _built(augment: Any, path: str) -> BatchAugment:
-    made = MODELS.build_at(path, augment) if isinstance(augment, dict) else augment
+    made: Any = MODELS.build_at(path, augment) if isinstance(augment, dict) else augment
     if not callable(made):
         raise TypeError(
             f"{path}: an augmentation is a function (inputs, score) or a config with a type, got "
             f"{type(made).__name__}"
         )
-    return made
+    return cast(BatchAugment, made)

@@ -27,6 +27,7 @@ class _Preprocessor(nn.Module):
 
     mean: Tensor | None
     std: Tensor | None
+    _device: Tensor
 
     def __init__(
         self,
@@ -123,9 +124,10 @@ class ClsDataPreprocessor(_Preprocessor):
         if to_onehot and num_classes is None:
             raise ValueError("to_onehot needs num_classes")
         self.to_onehot, self.num_classes = to_onehot, num_classes
+        made: Any = batch_augments
         if isinstance(batch_augments, dict):
-            batch_augments = MODELS.build({"type": RandomBatchAugment, **batch_augments})
-        self.batch_augments = batch_augments
+            made = MODELS.build({"type": RandomBatchAugment, **batch_augments})
+        self.batch_augments: BatchAugment | None = made
 
     def forward(self, data: Any, training: bool = False) -> Batch:
         """A batch with inputs ready for the network."""

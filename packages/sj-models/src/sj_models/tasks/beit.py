@@ -51,11 +51,12 @@ class BEiT(BaseSelfSupervisor):
         latent = self.backbone(self.as_sequence(inputs[0]), mask)
         with torch.no_grad():
             target = generator(inputs[1])
+        latent = latent if isinstance(latent, tuple | list) else (latent,)
         if self.spiking:
             latent = mean_over_time(latent)
+        latent = tuple(self.with_class_token(tokens) for tokens in latent)
         if self.neck is None:
-            feats = latent[0] if isinstance(latent, tuple | list) else latent
-            return _named(head.loss(feats, target, mask))
+            return _named(head.loss(latent[-1], target, mask))
         shared = getattr(self.backbone, "rel_pos_bias", None)
         feats, feats_of_class = self.neck(latent, rel_pos_bias=shared)
         return _named(head.loss(feats, feats_of_class, target, mask))

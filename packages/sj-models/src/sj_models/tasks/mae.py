@@ -28,7 +28,7 @@ class MAE(BaseSelfSupervisor):
     Args:
         backbone: such as `MAEViT`: `backbone(x)` returns (latent, mask, restore), and
             `backbone(x, mask=None)` features of the whole image.
-        neck: the decoder, such as `MAEPretrainDecoder`.
+        neck: the decoder, such as `MAEPretrainDecoder`: `neck(tokens, restore)`.
         head: such as `MAEPretrainHead`.
         target_generator: makes the target from the images; the images themselves by default.
         pretrained: path of a checkpoint for the whole model.
@@ -77,11 +77,7 @@ class MAE(BaseSelfSupervisor):
         """
         neck = self.require("neck", "reconstruction")
         latent, mask, restore = self.backbone(self.as_sequence(inputs), **masking)
-        if latent.dim() == 3:
-            return neck(latent, restore), mask
-        steps = latent.shape[0]
-        pred = neck(latent.flatten(0, 1), restore.repeat(steps, 1))
-        return pred.unflatten(0, (steps, -1)), mask
+        return neck(self.with_class_token(latent), restore), mask
 
     def loss(self, inputs: Tensor, batch: Any = None) -> dict[str, Any]:
         """The reconstruction loss of the hidden patches."""

@@ -37,7 +37,8 @@ class ImageToImageRetriever(TaskModel):
         image_encoder: a module or config, or a list of them that run one after the other.
         prototype: features `[M, D]`, the path of a file with them (a tensor saved by torch), or an
             iterable of batches (a loader) whose features are computed when first needed, and again
-            after training; a batch may say in `meta` which rows it fills: `sample_idx`.
+            after training; a batch may say in `meta` which rows it fills: `sample_idx`. None leaves
+            it to :meth:`set_prototype`.
         head: for training: `head.loss(feats, batch)`.
         pretrained: path of a checkpoint for the whole model.
         similarity_fn: `'cosine_similarity'`, or a function of `[N, D]` and `[M, D]` to `[N, M]`.
@@ -59,7 +60,7 @@ class ImageToImageRetriever(TaskModel):
     def __init__(
         self,
         image_encoder: Any,
-        prototype: Tensor | str | Path | Iterable[Any],
+        prototype: Tensor | str | Path | Iterable[Any] | None = None,
         head: nn.Module | dict[str, Any] | None = None,
         pretrained: str | None = None,
         similarity_fn: str | Similarity = "cosine_similarity",
@@ -82,10 +83,8 @@ class ImageToImageRetriever(TaskModel):
         self.head = build_part(head, path="head")
         self.similarity = _similarity(similarity_fn)
         self.topk = topk
-        self.prototype = _source(prototype)
         self.register_buffer("prototype_vecs", None, persistent=False)
-        if isinstance(self.prototype, Tensor):
-            self.prototype_vecs = self.prototype
+        self.set_prototype(prototype)
         require_spiking(type(self).__name__, self.encoder, self.spiking)
 
     @property
@@ -94,6 +93,11 @@ class ImageToImageRetriever(TaskModel):
         while isinstance(first, nn.Sequential) and len(first):
             first = first[0]
         return getattr(first, "spiking", None)
+
+    def set_prototype(self, prototype: Tensor | str | Path | Iterable[Any] | None) -> None:
+        """Another gallery; see the argument of the class."""
+        self.prototype = None if prototype is None else _source(prototype)
+        self.prototype_vecs = self.prototype if isinstance(self.prototype, Tensor) else None
 
     def train(self, mode: bool = True) -> ImageToImageRetriever:
         if mode and not isinstance(self.prototype, Tensor | Path):
@@ -149,7 +153,13 @@ class ImageToImageRetriever(TaskModel):
 
     @torch.no_grad()
     def prepare_prototype(self) -> Tensor:
-        """The features of the gallery `[M, D]`, computed once."""
+        """The features of the gallery `[M, D]`, computed once.
+
+        Raises:
+            RuntimeError: there is no gallery.
+        """
+        if self.prototype is None:
+            raise RuntimeError("there are no images to compare with; call set_prototype first")
         if self.prototype_vecs is None:
             if isinstance(self.prototype, Path):
                 vectors = torch.load(self.prototype, map_location="cpu", weights_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from ..build import build_part
@@ -68,3 +69,12 @@ class BaseSelfSupervisor(TaskModel):
     def extract_feat(self, inputs: Tensor) -> Any:
         """The output of the backbone."""
         return self.backbone(self.as_sequence(inputs))
+
+    def with_class_token(self, tokens: Tensor) -> Tensor:
+        """Tokens as decoders and heads expect them, `[..., 1 + L, D]`.
+
+        Where the backbone has no class token, as spiking ones do, the mean of its tokens is one.
+        """
+        if getattr(self.backbone, "with_cls_token", True):
+            return tokens
+        return torch.cat((tokens.mean(-2, keepdim=True), tokens), -2)
