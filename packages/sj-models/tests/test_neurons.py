@@ -1,5 +1,7 @@
 """Neurons from classes, names and configs."""
 
+import inspect
+
 import pytest
 import torch
 from torch import nn
@@ -88,7 +90,6 @@ def test_neurons_made_by_a_user():
     [
         ("LIFF", {}, ValueError, r"net: there is no neuron 'LIFF'; did you mean .*'LIF"),
         ("LIF", {"taau": 2.0}, TypeError, r"net: LIFNode takes no argument 'taau'; .*'tau'"),
-        ("GatedLIF", {}, TypeError, "net: GatedLIFNode needs T"),
         (3, {}, TypeError, "spiking_neuron must be a neuron class"),
         ({"tau": 2.0}, {}, TypeError, "config with the key 'type'"),
         ("IF", {"surrogate": "Atann"}, ValueError, "no surrogate 'Atann'; did you mean 'ATan'"),
@@ -100,6 +101,35 @@ def test_neurons_made_by_a_user():
 def test_errors_name_the_owner_and_the_closest_names(spec, arguments, error, message):
     with pytest.raises(error, match=message):
         neuron_factory(spec, owner="net", **arguments)
+
+
+def test_missing_arguments_are_named_and_may_come_later():
+    factory = neuron_factory("GatedLIF", owner="net")
+    with pytest.raises(TypeError, match="net: GatedLIFNode needs T"):
+        factory()
+    assert factory.with_arguments(T=3)().T == 3
+
+
+def test_a_factory_tells_what_it_takes_and_what_it_was_given():
+    parameters = inspect.signature(neuron_factory("LIF", tau=3.0)).parameters
+    assert parameters["tau"].default == 3.0
+    assert parameters["v_threshold"].default == 1.0
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"type": "LIFNode", "tau": 4.0, "surrogate_function": {"type": "ATan", "alpha": 3.0}},
+        {"type": "IFNode", "v_reset": None},
+        {"type": "IFNode", "surrogate_function": {"type": "Rect", "alpha": 2.0, "spiking": False}},
+    ],
+)
+def test_a_factory_has_a_config_that_makes_its_like(config):
+    again = neuron_factory(config).config()
+    assert neuron_factory(again).config() == again
+    made, twin = neuron_factory(config)(), neuron_factory(again)()
+    assert repr(made) == repr(twin)
+    assert made.surrogate_function is not twin.surrogate_function
 
 
 def test_an_error_of_the_constructor_names_the_owner():

@@ -8,6 +8,8 @@ BUILTIN: dict[str, str] = {
     "IF": "sj_neurons.neuron:IFNode",
     "LIF": "sj_neurons.neuron:LIFNode",
     "PLIF": "sj_neurons.neuron:ParametricLIFNode",
+    # zoo
+    "create_model": "sj_models.create",
     # encoders
     "Latency": "sj_models.encoders",
     "Poisson": "sj_models.encoders",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -13,13 +14,14 @@ from sj_neurons import functional
 from sj_neurons.neuron import LIFNode
 
 from .errors import did_you_mean
-from .neurons import NeuronFactory, NeuronSpec
+from .neurons import NeuronFactory, NeuronSpec, neuron_types
 from .weights import Weights, load_weights
 from .zoo import ZOO, ModelRecord
 
 __all__ = ["create_model", "describe_model", "list_models"]
 
 _NEURON_NAMES = ("spiking_neuron", "neuron")  # what builders call the neuron
+_NOT_IN_CONFIG = ("pretrained", "progress", "strict")  # about weights
 
 
 def create_model(
@@ -42,6 +44,10 @@ def create_model(
         backend: backend of the neurons; theirs if `None`.
         **arguments: arguments of the builder, then of the neuron.
 
+    Returns:
+        the network; its `config` makes it again by :func:`sj_models.build.build`, or here without
+        the key `type`. Weights are no part of it.
+
     Raises:
         ValueError: an unknown name, neuron or argument value; names the closest ones.
         TypeError: an argument that neither the model nor the neuron has, or no neuron.
@@ -55,22 +61,30 @@ def create_model(
     record = describe_model(name)
     builder = record.builder()
     parameters = inspect.signature(builder).parameters
-    slot = next((slot for slot in _NEURON_NAMES if slot in parameters), None)
+    slot = next((slot for slot in _NEURON_NAMES if slot in parameters), "")
+    neuron = arguments.pop(slot, None) if neuron is None else neuron
+    of_neuron = _arguments_of_neuron(record.name, neuron, arguments, parameters)
+    config: dict[str, Any] = {"type": "create_model", "name": record.name}
     if neuron is not None:
-        if slot is None:
+        if not slot:
             raise TypeError(f"{record.name} has no neuron to choose")
-        arguments[slot] = NeuronFactory(record.name, neuron)
-    _check(record.name, arguments, parameters)
-    if weights is not None and "weights" in parameters:
+        factory = NeuronFactory(record.name, neuron, of_neuron)
+        config["neuron"] = factory.config()
+        of_neuron = {slot: factory}
+    chosen = arguments if neuron is not None else {**arguments, **of_neuron}
+    config |= copy.deepcopy({k: v for k, v in chosen.items() if k not in _NOT_IN_CONFIG})
+    config |= {k: v for k, v in (("step_mode", step_mode), ("backend", backend)) if v is not None}
+    if "weights" in parameters and weights is not None:
         arguments["weights"] = weights
-    model = builder(**arguments)
+    model = builder(**arguments, **of_neuron)
     if weights is not None and "weights" not in parameters:
         last_layer = getattr(model, "last_layer", "head")
         load_weights(model, weights, resized=[last_layer] if "num_classes" in arguments else [])
     if step_mode is not None:
         functional.set_step_mode(model, step_mode)
     if backend is not None:
-        functional.set_backend(model, backend)
+        functional.set_backend(model, backend, neuron_types())
+    model.config = config  # pyright: ignore[reportArgumentType]
     return model
 
 
@@ -94,15 +108,23 @@ def describe_model(name: str) -> ModelRecord:
     return record
 
 
-def _check(
-    model: str, arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
-) -> None:
-    """Refuse what neither the builder nor the neuron takes, with the closest names of both."""
-    own = {name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
-    spec = next((arguments[slot] for slot in _NEURON_NAMES if slot in arguments), None)
-    factory = NeuronFactory(model, spec or LIFNode)
+def _arguments_of_neuron(
+    model: str,
+    neuron: NeuronSpec | None,
+    arguments: dict[str, Any],
+    parameters: Mapping[str, inspect.Parameter],
+) -> dict[str, Any]:
+    """Take out of `arguments` what the builder passes on to the neuron.
+
+    Raises:
+        TypeError: neither of them takes an argument; names the closest of both.
+    """
+    own = [name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD]
+    factory = NeuronFactory(model, LIFNode if neuron is None else neuron)
     passes_on = len(own) < len(parameters)
-    for name in arguments:
-        if name not in own and not (passes_on and factory.takes(name)):
-            known = {*own, *inspect.signature(factory.spiking_neuron).parameters}
+    found = {name: arguments.pop(name) for name in list(arguments) if name not in own}
+    for name in found:
+        if not (passes_on and factory.takes(name)):
+            known = {*own, *factory.__signature__.parameters}
             raise TypeError(f"{model}: unknown argument {name!r}{did_you_mean(name, known)}")
+    return found

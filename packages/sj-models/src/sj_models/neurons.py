@@ -27,6 +27,7 @@ __all__ = [
     "is_neuron",
     "neuron_class",
     "neuron_factory",
+    "neuron_types",
     "surrogate_function",
 ]
 
@@ -72,13 +73,15 @@ class NeuronFactory:
         self.model = model
         self.spiking_neuron: Callable[..., Any] = made
         self.arguments = _with_surrogate({**own, **(arguments or {})}, model)
-        self._check()
+        self.__signature__ = self._signature()
 
     def __call__(self) -> nn.Module:
         try:
             return self.spiking_neuron(**copy.deepcopy(self.arguments))
         except TypeError as error:
-            raise TypeError(f"{self.model}: {error}") from error
+            missing = self._missing()
+            text = f"{_title(self.spiking_neuron)} needs {', '.join(missing)}" if missing else error
+            raise TypeError(f"{self.model}: {text}") from error
 
     def __repr__(self) -> str:
         pairs = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
@@ -98,27 +101,35 @@ class NeuronFactory:
         new = {name: value for name, value in values.items() if self.takes(name)}
         return NeuronFactory(self.model, self, new)
 
-    def _check(self) -> None:
+    def config(self) -> dict[str, Any]:
+        """The config that makes the same neurons; a class from elsewhere stays a class."""
+        cls = self.spiking_neuron
+        known = _neurons().get(_title(cls).lower()) is cls
+        arguments = {name: _described(value) for name, value in self.arguments.items()}
+        return {"type": _title(cls) if known else cls, **arguments}
+
+    def _signature(self) -> inspect.Signature:
+        """What the class takes, with the arguments given as defaults; refuses unknown ones."""
         known = _parameters(self.spiking_neuron)
-        kinds = [parameter.kind for parameter in known.values()]
-        if inspect.Parameter.VAR_KEYWORD not in kinds:
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in known.values()):
             for name in self.arguments:
                 if name not in known:
                     raise TypeError(
                         f"{self.model}: {_title(self.spiking_neuron)} takes no argument {name!r}"
                         f"{did_you_mean(name, known)}"
                     )
-        missing = [
-            name
-            for name, parameter in known.items()
-            if parameter.default is parameter.empty
-            and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-            and name not in self.arguments
-        ]
-        if missing:
-            raise TypeError(
-                f"{self.model}: {_title(self.spiking_neuron)} needs {', '.join(missing)}"
-            )
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        return inspect.Signature(
+            [
+                parameter.replace(kind=keyword, default=self.arguments.get(name, parameter.default))
+                for name, parameter in known.items()
+                if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, keyword)
+            ]
+        )
+
+    def _missing(self) -> list[str]:
+        parameters = self.__signature__.parameters
+        return [name for name, p in parameters.items() if p.default is p.empty]
 
 
 def neuron_factory(
@@ -188,7 +199,12 @@ def surrogate_function(spec: Any, *, owner: str = "neuron") -> Any:
 
 def is_neuron(module: object) -> bool:
     """Whether `module` is one of the neurons of `sj_neurons.neuron`, or made after their base."""
-    return isinstance(module, tuple(_neurons().values()))
+    return isinstance(module, neuron_types())
+
+
+def neuron_types() -> tuple[type[nn.Module], ...]:
+    """All classes of `sj_neurons.neuron`; every neuron is an instance of one of them."""
+    return tuple(_neurons().values())
 
 
 @cache
@@ -222,6 +238,20 @@ def _parameters(neuron: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 
 def _title(neuron: Callable[..., Any]) -> str:
     return getattr(neuron, "__name__", repr(neuron))
+
+
+def _described(value: Any) -> Any:
+    """A surrogate of ours as a config; anything else as it is."""
+    if not isinstance(value, surrogates.SurrogateFunction):
+        return copy.deepcopy(value)
+    cls = type(value)
+    if _surrogates().get(cls.__name__.lower()) is not cls:
+        return copy.deepcopy(value)
+    taken = _parameters(cls)
+    settings = (*value.parameter_names, "spiking")
+    return {"type": cls.__name__} | {
+        name: getattr(value, name) for name in settings if name in taken
+    }
 
 
 def _with_surrogate(arguments: dict[str, Any], owner: str) -> dict[str, Any]:
