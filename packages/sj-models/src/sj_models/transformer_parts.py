@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 ATTENTION_THRESHOLD = 0.5
-Model = TypeVar("Model", bound="SpikingTransformer")
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class Neurons:
