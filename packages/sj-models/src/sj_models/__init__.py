@@ -17,7 +17,9 @@ __version__ = "0.1.0"
 _EXPORTS: dict[str, tuple[str, ...]] = {
     "create": ("create_model", "describe_model", "list_models"),
     "csnn": ("CSNN",),
+    "e_spikeformer": ("ESpikeFormer",),
     "masnn": ("MASNN",),
+    "maxformer": ("MaxFormer",),
     "ms_resnet": ("AttMSResNet", "MSResNet", "MaxResNet"),
     "neurons": ("neuron_factory",),
     "parametric_lif_net": (
@@ -28,25 +30,35 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "MNISTNet",
         "NMNISTNet",
     ),
+    "qkformer": ("QKFormer",),
     "sequential_nets": ("FeedBackNet", "PlainNet", "StatefulSynapseNet"),
     "sew_resnet": ("SEWResNet",),
+    "spike_driven_transformer": ("SpikeDrivenTransformer",),
+    "spike_firing": ("SpikeFiring",),
+    "spikformer": ("Spikformer",),
     "spiking_resnet": ("SpikingResNet", "spiking_resnet18"),
     "spiking_vgg": ("SpikingVGG",),
+    "spikingformer": ("Spikingformer",),
     "weights": ("WeightsReport", "load_weights"),
     "zoo": ("ModelRecord",),
-    # transformers
     # components
 }
 _MODULES = (
     "csnn",
+    "e_spikeformer",
     "masnn",
+    "maxformer",
     "ms_resnet",
     "parametric_lif_net",
+    "qkformer",
     "sequential_nets",
     "sew_resnet",
+    "spike_driven_transformer",
+    "spike_firing",
+    "spikformer",
     "spiking_resnet",
     "spiking_vgg",
-    # transformers
+    "spikingformer",
     # components
 )
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}

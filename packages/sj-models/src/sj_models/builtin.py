@@ -10,6 +10,8 @@ BUILTIN: dict[str, str] = {
     "PLIF": "sj_neurons.neuron:ParametricLIFNode",
     # zoo
     "create_model": "sj_models.create",
+    # backbones
+    "Spikformer": "sj_models.backbones.spikformer",
     # encoders
     "Latency": "sj_models.encoders",
     "Poisson": "sj_models.encoders",

@@ -96,13 +96,54 @@ _FAMILIES: dict[str, dict[str, _Row]] = {
         "StatefulSynapseNet": (1_259, 2, (28,)),
         "FeedBackNet": (3_338, 2, (28,)),
     },
-    # transformers
+    "spikformer": {
+        "spikformer_ti": (4_400_392, 25, _IMAGENET),
+        "spikformer_s": (13_244_824, 35, _IMAGENET),
+        "spikformer_cifar10": (9_310_906, 25, _CIFAR),
+        "spikformer_8_384": (16_797_592, 45, _IMAGENET),
+        "spikformer_8_512": (29_664_808, 45, _IMAGENET),
+        "spikformer_8_768": (66_301_768, 45, _IMAGENET),
+    },
+    "spikingformer": {
+        "spikingformer_8_384": (16_816_024, 44, _IMAGENET),
+        "spikingformer_8_512": (29_689_384, 44, _IMAGENET),
+        "spikingformer_8_768": (66_338_632, 44, _IMAGENET),
+    },
+    "qkformer": {
+        "qkformer_10_384": (16_472_584, 60, _IMAGENET),
+        "qkformer_10_512": (29_077_864, 60, _IMAGENET),
+        "qkformer_10_768": (64_960_552, 60, _IMAGENET),
+    },
+    "spike_driven_transformer": {
+        "sdt_8_384": (16_816_744, 61, _IMAGENET),
+        "sdt_8_512": (29_690_344, 61, _IMAGENET),
+        "sdt_10_512": (36_006_376, 75, _IMAGENET),
+        "sdt_8_768": (66_340_072, 61, _IMAGENET),
+    },
+    "e_spikeformer": {
+        "e_spikeformer_5m": (5_105_608, 105, _IMAGENET),
+        "e_spikeformer_10m": (10_023_112, 105, _IMAGENET),
+        "e_spikeformer_19m": (18_987_504, 105, _IMAGENET),
+    },
+    "maxformer": {
+        "maxformer_10_384": (16_236_616, 51, _IMAGENET),
+        "maxformer_cifar": (6_602_932, 22, _CIFAR),
+    },
 }
 
 # name: accuracy, source
 _PUBLISHED: dict[str, tuple[str, str]] = {
     "max_resnet18": ("97.17 CIFAR-10, 83.06 CIFAR-100", "arXiv 2505.18608"),
-    # transformers
+    "spikformer_8_768": ("74.81 ImageNet, T=4", "arXiv 2209.15425"),
+    "spikingformer_8_384": ("72.45 ImageNet", "authors' repository, arXiv 2304.11954"),
+    "spikingformer_8_512": ("74.79 ImageNet", "authors' repository, arXiv 2304.11954"),
+    "spikingformer_8_768": ("75.85 ImageNet", "authors' repository, arXiv 2304.11954"),
+    "qkformer_10_384": ("78.80 ImageNet, T=4", "authors' repository, arXiv 2403.16552"),
+    "qkformer_10_512": ("82.04 ImageNet, T=4", "authors' repository, arXiv 2403.16552"),
+    "qkformer_10_768": ("84.22 ImageNet, T=4", "authors' repository, arXiv 2403.16552"),
+    "sdt_8_768": ("77.1 ImageNet, the paper's best", "arXiv 2307.01694"),
+    "e_spikeformer_10m": ("78.5 ImageNet", "arXiv 2411.16061"),
+    "e_spikeformer_19m": ("79.8 ImageNet", "arXiv 2411.16061"),
 }
 
 
