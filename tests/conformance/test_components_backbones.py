@@ -10,10 +10,16 @@ import torch
 
 from sj_models.backbones.beit_vit import BEiTPretrainViT, BEiTViT
 from sj_models.backbones.mae_vit import MAEViT, random_masking
+from sj_models.backbones.mobilenet_v2 import MobileNetV2
 from sj_models.backbones.position import resize_position_embedding, sincos_position_embedding
+from sj_models.backbones.resnet import ResNet
+from sj_models.backbones.resnet_cifar import ResNet_CIFAR
 from sj_models.backbones.vision_transformer import VisionTransformer
 
 KINDS = {
+    "ResNet": ResNet,
+    "ResNet_CIFAR": ResNet_CIFAR,
+    "MobileNetV2": MobileNetV2,
     "VisionTransformer": VisionTransformer,
     "MAEViT": MAEViT,
     "BEiTPretrainViT": BEiTPretrainViT,
@@ -36,6 +42,11 @@ class Cases:
             for key in self.arrays.files
             if key.startswith(start)
         }
+
+    def part(self, case, prefix):
+        """The weights of a part of a model."""
+        state = self.get(case, "state")
+        return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
     def check(self, case, **outputs):
         entry, expected = self.entries[case], self.get(case, "out")
@@ -93,13 +104,68 @@ def test_keys_of_the_classifier_mae_and_vqkd_begin_with_those_of_backbones(folde
         assert own == expected
 
 
+SHAPES = {
+    "resnet18@224": (ResNet, {"depth": 18}, 224, 4),
+    "resnet18@32": (ResNet, {"depth": 18}, 32, 4),
+    "resnet_cifar18@32": (ResNet_CIFAR, {"depth": 18}, 32, 4),
+    "resnet50@64": (ResNet, {"depth": 50}, 64, 4),
+    "mobilenet_v2@64": (MobileNetV2, {}, 64, 8),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_shapes_of_features(name, folder):
+    expected = json.loads((folder / "feature_shapes.json").read_text())[name]
+    kind, arguments, size, outputs = SHAPES[name]
+    with torch.device("meta"):
+        net = kind(**arguments, out_indices=range(outputs)).eval()
+        y = net(torch.empty(1, 3, size, size))
+    assert [list(feature.shape) for feature in y] == expected
+    assert [feature.shape[1] for feature in y] == list(net.out_channels)
+    assert [size // feature.shape[2] for feature in y] == list(net.strides)
+
+
+CNNS = {
+    "ResNet18_w4": ResNet,
+    "ResNet_CIFAR18_w4": ResNet_CIFAR,
+    "mobilenetv2_0.125": MobileNetV2,
+}
+
+
+@pytest.mark.parametrize("case", CNNS)
+def test_outputs_of_convolutional_networks(case, models):
+    params = dict(models.entries[case]["params"])
+    assert params.pop("mode") == "eval"
+    net = CNNS[case](**params).eval()
+    missing, unexpected = net.load_state_dict(models.get(case, "state"), strict=False)
+    assert not unexpected
+    assert all(key.startswith("conv2.") for key in missing)
+    y = net(models.get(case, "in")["x"])
+    models.check(case, **{f"y{index}": feature for index, feature in enumerate(y)})
+
+
+def test_backbone_of_the_classifier(models):
+    case = "ImageClassifier_seedcfg"
+    params = dict(models.entries[case]["params"]["backbone"])
+    assert params.pop("type") == "ResNet_CIFAR"
+    net = ResNet_CIFAR(**params).eval()
+    state = models.get(case, "state")
+    weights = {
+        k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")
+    }
+    net.load_state_dict(weights)
+    models.check(case, backbone=net(models.get(case, "in")["x"])[0])
+
+
 @pytest.mark.parametrize("out_type", ["raw", "cls_token", "featmap", "avg_featmap"])
 def test_outputs_of_the_vision_transformer(out_type, models):
     case = f"vit_{out_type}"
     net = VisionTransformer(
         arch=TINY, img_size=16, patch_size=4, out_type=out_type, out_indices=[0, -1]
     ).eval()
-    net.load_state_dict(models.get("vit_raw", "state") | models.get("vit_avg_featmap", "state"), strict=False)
+    net.load_state_dict(
+        models.get("vit_raw", "state") | models.get("vit_avg_featmap", "state"), strict=False
+    )
     x = models.get(case, "in")["x"]
     y = net(x)
     models.check(case, y0=y[0], y1=y[1])
@@ -107,12 +173,7 @@ def test_outputs_of_the_vision_transformer(out_type, models):
 
 def test_masked_autoencoder(models):
     net = MAEViT(arch=TINY, img_size=16, patch_size=4, mask_ratio=0.75).eval()
-    state = {
-        key.removeprefix("backbone."): value
-        for key, value in models.get("mae_tiny", "state").items()
-        if key.startswith("backbone.")
-    }
-    net.load_state_dict(state)
+    net.load_state_dict(models.part("mae_tiny", "backbone."))
     inputs = models.get("mae_tiny", "in")
     latent, mask, restore = net(inputs["x"], noise=inputs["noise"])
     models.check("mae_tiny", latent=latent, mask=mask, ids_restore=restore)
