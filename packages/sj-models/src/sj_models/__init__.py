@@ -42,6 +42,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "weights": ("WeightsReport", "load_weights"),
     "zoo": ("ModelRecord",),
     # components
+    "layers_from_config": ("build_conv_layer", "build_norm_layer"),
 }
 _MODULES = (
     "csnn",
@@ -60,6 +61,7 @@ _MODULES = (
     "spiking_vgg",
     "spikingformer",
     # components
+    "backbones",
 )
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
 

@@ -1,3 +1,4 @@
+from . import backbones as backbones
 from . import csnn as csnn
 from . import e_spikeformer as e_spikeformer
 from . import masnn as masnn
@@ -18,6 +19,8 @@ from .create import describe_model as describe_model
 from .create import list_models as list_models
 from .csnn import CSNN as CSNN
 from .e_spikeformer import ESpikeFormer as ESpikeFormer
+from .layers_from_config import build_conv_layer as build_conv_layer
+from .layers_from_config import build_norm_layer as build_norm_layer
 from .masnn import MASNN as MASNN
 from .maxformer import MaxFormer as MaxFormer
 from .ms_resnet import AttMSResNet as AttMSResNet

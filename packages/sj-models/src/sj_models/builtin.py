@@ -11,7 +11,14 @@ BUILTIN: dict[str, str] = {
     # zoo
     "create_model": "sj_models.create",
     # backbones
+    "BEiTPretrainViT": "sj_models.backbones.beit_vit",
+    "BEiTViT": "sj_models.backbones.beit_vit",
+    "MAEViT": "sj_models.backbones.mae_vit",
+    "MobileNetV2": "sj_models.backbones.mobilenet_v2",
+    "ResNet": "sj_models.backbones.resnet",
+    "ResNet_CIFAR": "sj_models.backbones.resnet_cifar",
     "Spikformer": "sj_models.backbones.spikformer",
+    "VisionTransformer": "sj_models.backbones.vision_transformer",
     # encoders
     "Latency": "sj_models.encoders",
     "Poisson": "sj_models.encoders",
