@@ -174,9 +174,7 @@ def test_a_class_or_function_can_be_the_type(registry: Registry):
     assert registry.build({"type": lambda x: x + 1, "x": 1}) == 2
 
 
-def test_the_config_stays_as_it_is_and_can_be_built_again(
-    registry: Registry, pair: dict[str, Any]
-):
+def test_the_config_stays_as_it_is_and_can_be_built_again(registry: Registry, pair: dict[str, Any]):
     def greedy(options: dict[str, Any]) -> int:
         return options["inner"].pop(0)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..errors import ConfigError, ConfigKeyError, ConfigTypeError, ConfigValueError
+from ..errors import ConfigKeyError, ConfigTypeError, ConfigValueError
 from ..registry import MODELS, Registry
 from .merge import join_bases, merge, resolve_references
 from .override import override
@@ -80,9 +80,9 @@ def dump_config(cfg: Mapping[str, Any], path: str | Path) -> None:
 
 def _inherited(path: Path, chain: tuple[Path, ...], *, python: bool) -> dict[str, Any]:
     source = str(path)
-    resolved = path.resolve()
-    if resolved in chain:
-        cycle = " -> ".join(p.name for p in (*chain[chain.index(resolved) :], resolved))
+    above = [file.resolve() for file in chain]
+    if path.resolve() in above:
+        cycle = " -> ".join(map(str, (*chain[above.index(path.resolve()) :], path)))
         raise ConfigValueError(f"the bases form a cycle: {cycle}", path="_base_", source=source)
     if not path.is_file():
         raise FileNotFoundError(
@@ -95,9 +95,7 @@ def _inherited(path: Path, chain: tuple[Path, ...], *, python: bool) -> dict[str
         text = f"is a path or a list of paths, got {bases!r}"
         raise ConfigTypeError(text, path="_base_", source=source)
     _check_nested(cfg, "", source)
-    below = {
-        base: _inherited(path.parent / base, (*chain, resolved), python=python) for base in bases
-    }
+    below = {base: _inherited(path.parent / base, (*chain, path), python=python) for base in bases}
     base = join_bases(below, source=source)
     return merge(base, resolve_references(cfg, base, path="", source=source), source=source)
 
@@ -154,7 +152,7 @@ def _check_nested(value: Any, path: str, source: str) -> None:
     for key, item in _items(value):
         where = f"{path}.{key}" if path else key
         if key == "_base_":
-            raise ConfigError("works at the top of a file only", path=where, source=source)
+            raise ConfigValueError("works at the top of a file only", path=where, source=source)
         _check_nested(item, where, source)
 
 
