@@ -29,7 +29,6 @@ from .transformer_parts import (
     Neurons,
     SpikingTransformer,
     TokenMixer,
-    attend,
     conv_norm,
     sized,
 )
@@ -74,7 +73,7 @@ class _WideAttention(TokenMixer):
             # a product of two trains is no train of products: only Q stays spread out
             k = self.k_spike.spread(self.k_spike.collect(k))
             v = self.v_spike.spread(self.v_spike.collect(v))
-        mixed = (attend(q, k, v) * self.scale).flatten(2, 3)
+        mixed = self.mix(q, k, v).flatten(2, 3)
         return self.proj_conv(self.attn_spike(mixed.unflatten(-1, x_seq.shape[-2:])))
 
     def _tokens(self, x_seq: Tensor) -> Tensor:

@@ -149,6 +149,8 @@ class TokenMixer(nn.Module):
         ValueError: `dim` is not a multiple of `num_heads`.
     """
 
+    scale: float = 0.125
+
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
         if num_heads < 1 or dim % num_heads:
@@ -161,6 +163,10 @@ class TokenMixer(nn.Module):
     def per_head(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
         """`[T, N, parts C, L]` as `parts` tensors `[T, N, heads, C / heads, L]`."""
         return x.unflatten(2, (parts, self.num_heads, -1)).unbind(2)
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Currents `scale v k^T q` of `[T, N, heads, d, L]`."""
+        return attend(q, k, v) * self.scale
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, num_heads={self.num_heads}"
@@ -175,8 +181,6 @@ class SpikingSelfAttention(TokenMixer):
         neurons: makes the neurons.
     """
 
-    scale = 0.125
-
     def __init__(self, dim: int, num_heads: int, neurons: Neurons) -> None:
         super().__init__(dim, num_heads)
         self.qkv_conv_bn = projection(dim, 3 * dim)
@@ -187,15 +191,13 @@ class SpikingSelfAttention(TokenMixer):
 
     def forward(self, x_seq: Tensor) -> Tensor:
         q, k, v = self.per_head(self.qkv_lif(self.qkv_conv_bn(x_seq.flatten(3))), 3)
-        mixed = self.attn_lif(attend(q, k, v) * self.scale)
+        mixed = self.attn_lif(self.mix(q, k, v))
         y = self.proj_lif(self.proj_conv_bn(mixed.flatten(2, 3)))
         return y.reshape(x_seq.shape)
 
 
 class MembraneSelfAttention(TokenMixer):
     """:class:`SpikingSelfAttention` for membrane shortcuts: a neuron first, none at the end."""
-
-    scale = 0.125
 
     def __init__(self, dim: int, num_heads: int, neurons: Neurons) -> None:
         super().__init__(dim, num_heads)
@@ -208,7 +210,7 @@ class MembraneSelfAttention(TokenMixer):
     def forward(self, x_seq: Tensor) -> Tensor:
         spikes = self.input_lif(x_seq).flatten(3)
         q, k, v = self.per_head(self.qkv_lif(self.qkv(spikes)), 3)
-        mixed = self.attn_lif(attend(q, k, v) * self.scale)
+        mixed = self.attn_lif(self.mix(q, k, v))
         return self.proj(mixed.flatten(2, 3)).reshape(x_seq.shape)
 
 
