@@ -68,12 +68,14 @@ class BEiTV1Head(_CodeWordHead):
         """Loss of tokens.
 
         Args:
-            feats: class token and patches, `[N, 1 + L, D]`.
+            feats: class token and patches, `[N, 1 + L, D]`, or patches alone, `[N, L, D]`.
             target: logits of the words, `[N, V, h, w]`, or words `[N, L]`.
             mask: nonzero where a patch was hidden, `[N, h, w]` or `[N, L]`.
         """
         words = target.argmax(1).flatten(1) if target.dim() == 4 else target
-        return self._loss_of(feats[:, 1:], words, mask.flatten(1).bool())
+        hidden = mask.flatten(1).bool()
+        patches = feats[:, 1:] if feats.shape[1] == hidden.shape[1] + 1 else feats
+        return self._loss_of(patches, words, hidden)
 
 
 class BEiTV2Head(_CodeWordHead):

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..backbones.transformer_layer import LAYER_NORM, TransformerEncoderLayer
+from ..backbones.beit_vit import BEiTLayer
+from ..backbones.transformer_layer import LAYER_NORM
 from ..base_module import BaseModule
 from ..layers_from_config import Config
 
@@ -61,7 +62,7 @@ class BEiTV2Neck(BaseModule):
         if num_layers < 1:
             raise ValueError(f"BEiTV2Neck: num_layers must be 1 or more, got {num_layers}")
         self.patch_aggregation = nn.ModuleList(
-            TransformerEncoderLayer(
+            BEiTLayer(
                 embed_dims,
                 num_heads,
                 feedforward_channels or 4 * embed_dims,

@@ -81,12 +81,13 @@ class MAEPretrainDecoder(BaseModule):
         """Draw the mask token; the position embedding is fixed from the start."""
         nn.init.normal_(self.mask_token, std=0.02)
 
-    def forward(self, x: Tensor, ids_restore: Tensor) -> Tensor:
+    def forward(self, x: Tensor, ids_restore: Tensor, cls_token: bool = True) -> Tensor:
         """Predicted patches.
 
         Args:
             x: class token and visible patches, `[N, 1 + kept, D]` or `[T, N, 1 + kept, D]`.
             ids_restore: where each patch stands among the visible and then the hidden, `[N, L]`.
+            cls_token: whether `x` starts with a class token; those of spiking encoders do not.
 
         Returns:
             `[N, L, values]` or `[T, N, L, values]`.
@@ -98,19 +99,27 @@ class MAEPretrainDecoder(BaseModule):
             )
         if x.dim() == 4:
             ids_restore = ids_restore.repeat(len(x), 1)
-        return at_every_step(
-            "MAEPretrainDecoder", lambda tokens: self._decode(tokens, ids_restore), x, "N, L, D"
-        )
+        extra = int(cls_token)
+        if not extra < x.shape[-2] <= self.num_patches + extra:
+            raise ValueError(
+                f"MAEPretrainDecoder: expected from 1 to {self.num_patches} visible patches"
+                f"{' and a class token' if extra else ''}, got shape {tuple(x.shape)}"
+            )
 
-    def _decode(self, tokens: Tensor, ids_restore: Tensor) -> Tensor:
+        def decode(tokens: Tensor) -> Tensor:
+            return self._decode(tokens, ids_restore, extra)
+
+        return at_every_step("MAEPretrainDecoder", decode, x, "N, L, D")
+
+    def _decode(self, tokens: Tensor, ids_restore: Tensor, extra: int) -> Tensor:
         x = self.decoder_embed(tokens)
-        hidden = self.num_patches + 1 - x.shape[1]
-        patches = torch.cat((x[:, 1:], self.mask_token.expand(len(x), hidden, -1).to(x)), 1)
+        hidden = self.num_patches + extra - x.shape[1]
+        patches = torch.cat((x[:, extra:], self.mask_token.expand(len(x), hidden, -1).to(x)), 1)
         patches = patches.gather(1, ids_restore.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
-        x = torch.cat((x[:, :1], patches), 1) + self.decoder_pos_embed
+        x = torch.cat((x[:, :extra], patches), 1) + self.decoder_pos_embed[:, 1 - extra :]
         for block in self.decoder_blocks:
             x = block(x)
-        return self.decoder_pred(self.ln1(x))[:, 1:]
+        return self.decoder_pred(self.ln1(x))[:, extra:]
 
 
 def _grid(num_patches: int | tuple[int, int]) -> tuple[int, int]:
