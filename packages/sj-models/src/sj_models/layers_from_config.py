@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -171,7 +172,7 @@ def activation_factory(
     if make is not None:
         return make
     build_activation(act_cfg)
-    return lambda: build_activation(act_cfg)
+    return partial(build_activation, act_cfg)
 
 
 def _typed(cfg: Config, owner: str) -> tuple[Any, dict[str, Any]]:
