@@ -84,9 +84,13 @@ def test_a_mapping_of_keys_and_values_works_too():
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
-        ("epoch=1", KeyError, "epoch: there is no such key; did you mean 'epochs'?; to add it, "),
-        ("modle.bias=1", KeyError, "modle: there is no such key; did you mean 'model'?"),
-        ("model.bais=1", KeyError, "model.bais: there is no such key; did you mean 'bias'?"),
+        ("epoch=1", KeyError, "to add it, write +epoch=...; did you mean 'epochs'?"),
+        (
+            "modle.bias=1",
+            KeyError,
+            "modle: there is no such key; to add it, write +modle=...; did you mean",
+        ),
+        ("model.bais=1", KeyError, "write +model.bais=...; did you mean 'bias'?"),
         ("model.deep.type=A", KeyError, "model.deep.type: there is no such key"),
         ("~epoch", KeyError, "did you mean 'epochs'?"),
         ("~model.bias", KeyError, "there is no such key"),

@@ -225,7 +225,7 @@ def test_plain_copies_containers_and_keeps_the_rest():
 @pytest.mark.parametrize(
     ("cfg", "kind", "text"),
     [
-        ("Scale", TypeError, "a config is a mapping with the key 'type', got 'Scale'"),
+        ("Scale", TypeError, "a module or a mapping with the key 'type', got 'Scale'"),
         ({"factor": 1}, KeyError, "the config has no 'type'; its keys are factor"),
         ({"type": 3}, TypeError, "'type' is a name, a class or a function, got 3"),
         ({"type": "scale"}, KeyError, "there is no 'scale' in 'parts'; did you mean 'Scale'?"),
@@ -309,7 +309,7 @@ class TestEntryPoints:
         packages = [f"{letter}_{tmp_path.name}" for letter in "ab"]
         for package in packages:
             self.install(tmp_path, package, group, f"Gift = {package}:Gift", "class Gift: pass")
-        with pytest.raises(KeyError, match="several packages offer 'Gift'; write .*:Gift' or "):
+        with pytest.raises(KeyError, match=r"several packages offer 'Gift'; write .*:Gift' or "):
             registry.get("Gift")
         assert registry.get(f"{packages[1]}:Gift").__module__ == packages[1]
 

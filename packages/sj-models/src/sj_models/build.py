@@ -27,6 +27,8 @@ from .registry import MODELS, Registry, is_building, plain
 
 __all__ = ["build", "build_part", "main", "to_config"]
 
+_MISTAKES = (ValueError, TypeError, KeyError, IndexError, RuntimeError)  # of arguments
+
 
 def build(cfg: Mapping[str, Any], *, registry: Registry = MODELS) -> Any:
     """Build a model and initialise its weights.
@@ -63,8 +65,6 @@ def build_part(part: nn.Module | Mapping[str, Any] | None, *, path: str) -> Any:
     """
     if part is None or isinstance(part, nn.Module):
         return part
-    if not isinstance(part, Mapping):
-        raise ConfigTypeError(f"a part is a module, a config or None, got {part!r}", path=path)
     return MODELS.build_at(path, part)
 
 
@@ -87,8 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for module in args.imports:
             importlib.import_module(module)
         text = json.dumps(json_schema(), indent=2) if args.schema else _report(args)
-    except (ConfigError, OSError, ImportError, ValueError, TypeError, RuntimeError) as error:
-        lines = [*str(error).splitlines()[:1], *getattr(error, "__notes__", ())]
+    except (ConfigError, OSError, ImportError, *_MISTAKES) as error:
+        text = str(error.args[0]) if type(error) is KeyError else str(error)
+        lines = [*text.splitlines()[:1], *getattr(error, "__notes__", ())]
         print(f"sj_models.build: {'; '.join(lines)}", file=sys.stderr)
         return 2
     print(text)
@@ -121,21 +122,23 @@ def _shape(text: str) -> list[int]:
 
 
 def _report(args: argparse.Namespace) -> str:
-    from .cost import cost_table, costs
+    from .cost import cost_table, costs, without_memory
 
     if args.config is None:
         raise ConfigValueError("give a config file, or --schema")
     cfg = load_config(args.config, args.overrides)
     try:
-        with torch.device("meta"):
-            model = MODELS.build_at("model", _model_of(cfg))
+        model = without_memory(lambda: MODELS.build_at("model", _model_of(cfg)))
     except ConfigError as error:
-        error.source = error.source or args.config
+        error.source = args.config
+        raise
+    except Exception as error:
+        error.add_note(f"in {args.config}")
         raise
     shape = args.input_shape or cfg.get("input_shape") or [3, 224, 224]
     try:
         table = cost_table(costs(model, _sample(model, shape)))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except _MISTAKES as error:
         reason = str(error).partition("\n")[0]
         raise ConfigValueError(
             f"the model refuses an input of {list(shape)}; give --input-shape: {reason}",

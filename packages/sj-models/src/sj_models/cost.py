@@ -2,7 +2,8 @@
 
 Counted for one sample and all its time steps, without computing anything when the model is on the
 `meta` device: products of convolutions, linear layers and attention, borders included, none spared
-by silent neurons. What a net spends on real data is measured by `sj_layers.profile`.
+by silent neurons. Parts that `model(x)` does not call cost nothing. What a net spends on real data
+is measured by `sj_layers.profile`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from sj_neurons.base import extract_memories, load_memories
 from sj_neurons.functional import reset_net
 from sj_neurons.neuron import BaseNode
 
-__all__ = ["PartCost", "cost_table", "costs"]
+__all__ = ["PartCost", "cost_table", "costs", "without_memory"]
 
 
 @dataclass
@@ -48,7 +50,7 @@ def costs(model: nn.Module, x: Tensor) -> list[PartCost]:
     firing = {name: m for name, m in model.named_modules() if isinstance(m, BaseNode)}
     neurons: dict[str, int] = {}
     handles = [m.register_forward_hook(_count(neurons, name)) for name, m in firing.items()]
-    states, was_training = extract_memories(model), model.training
+    states, modes = extract_memories(model), {m: m.training for m in model.modules()}
     counter = FlopCounterMode(display=False)
     try:
         model.eval()
@@ -58,8 +60,9 @@ def costs(model: nn.Module, x: Tensor) -> list[PartCost]:
     finally:
         for handle in handles:
             handle.remove()
-        model.train(was_training)
         load_memories(model, states)
+        for module, training in modes.items():
+            module.training = training
     counts = counter.get_flop_counts()
     root = type(model).__name__
     for name, part in found.items():
@@ -67,6 +70,27 @@ def costs(model: nn.Module, x: Tensor) -> list[PartCost]:
         part.macs = sum(counts.get(key, {}).values()) // 2
         part.neurons = sum(n for k, n in neurons.items() if not name or k.partition(".")[0] == name)
     return list(found.values())
+
+
+def without_memory(make: Callable[[], nn.Module]) -> nn.Module:
+    """The model that `make` returns, on the `meta` device and without ever filling its weights.
+
+    Unlike under `torch.device("meta")`, constructors may compute with small tensors.
+    """
+    with _EmptyOnMeta():
+        return make().to("meta")
+
+
+class _EmptyOnMeta(TorchFunctionMode):
+    """Sends what torch's layers allocate for their weights to the meta device."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is torch.empty and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
 
 
 def cost_table(parts: list[PartCost]) -> str:

@@ -175,9 +175,8 @@ class Registry:
         """As :meth:`build`; `path` is the key of `cfg` in what is being built, for errors."""
         path = _full_path(path, cfg)
         if not isinstance(cfg, Mapping):
-            raise ConfigTypeError(
-                f"a config is a mapping with the key 'type', got {cfg!r}", path=path
-            )
+            text = f"a part is a module or a mapping with the key 'type', got {cfg!r}"
+            raise ConfigTypeError(text, path=path)
         arguments = plain({**(defaults or {}), **cfg})
         kind = arguments.pop("type", None)
         component = self._component(kind, arguments, path)
@@ -236,7 +235,7 @@ class Registry:
         if found is None:
             hint = did_you_mean(kind.rpartition(":")[2], self.names())
             if "." in kind:
-                hint += "; dotted paths are not imported: register the class, or pass it as type"
+                hint = "; dotted paths are not imported: register the class, or pass it as type"
             raise ConfigKeyError(f"there is no {kind!r} in {self.name!r}{hint}", path=path)
         return found
 

@@ -97,7 +97,7 @@ def _slot(
     if isinstance(node, dict):
         if key not in node and not free:
             hint = did_you_mean(key, [*node, *known])
-            text = f"there is no such key{hint}; to add it, write +{where}=..."
+            text = f"there is no such key; to add it, write +{where}=...{hint}"
             raise ConfigKeyError(text, path=where, source=source)
         return key
     if not isinstance(node, list):
