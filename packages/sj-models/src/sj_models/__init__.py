@@ -43,6 +43,8 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "zoo": ("ModelRecord",),
     # components
     "layers_from_config": ("build_conv_layer", "build_norm_layer"),
+    "heads": ("ClsHead",),
+    "losses": ("weighted_loss",),
 }
 _MODULES = (
     "csnn",
@@ -62,6 +64,15 @@ _MODULES = (
     "spikingformer",
     # components
     "backbones",
+    "firing_rates",
+    "heads",
+    "losses",
+    "masks",
+    "metrics",
+    "necks",
+    "ranking_metrics",
+    "targets",
+    "time_metrics",
 )
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
 
