@@ -245,6 +245,10 @@ def test_builders_show_the_arguments_of_their_class():
     assert "Spikformer" in (spikformer_ti.__doc__ or "")
 
 
+def test_time_axis_prints_what_it_makes():
+    assert repr(parts.TimeAxis(4, 3)) == "TimeAxis(T=4, in_channels=3)"
+
+
 def test_a_model_without_features_says_so():
     with pytest.raises(NotImplementedError, match="SpikingTransformer defines no features"):
         parts.SpikingTransformer(1, 1, "steps").features(torch.rand(1))

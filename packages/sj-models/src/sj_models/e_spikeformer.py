@@ -54,6 +54,9 @@ class _SepConv(nn.Module):
 class _WideAttention(TokenMixer):
     """Spike-driven self-attention with values four times as wide."""
 
+    k_spike: Any  # SpikeFiring
+    v_spike: Any
+
     def __init__(self, dim: int, num_heads: int, neurons: Neurons) -> None:
         super().__init__(dim, num_heads)
         self.scale = 2.0 * (dim // num_heads) ** -0.5
@@ -69,10 +72,9 @@ class _WideAttention(TokenMixer):
         q = self._tokens(self.q_spike(self.q_conv(spikes)))
         k = self._tokens(self.k_spike(self.k_conv(spikes)))
         v = self._tokens(self.v_spike(self.v_conv(spikes)))
-        if isinstance(self.k_spike, SpikeFiring) and isinstance(self.v_spike, SpikeFiring):
-            # a product of two trains is no train of products: only Q stays spread out
-            k = self.k_spike.spread(self.k_spike.collect(k))
-            v = self.v_spike.spread(self.v_spike.collect(v))
+        # a product of two trains is no train of products: only Q stays spread out
+        k = self.k_spike.spread(self.k_spike.collect(k))
+        v = self.v_spike.spread(self.v_spike.collect(v))
         mixed = self.mix(q, k, v).flatten(2, 3)
         return self.proj_conv(self.attn_spike(mixed.unflatten(-1, x_seq.shape[-2:])))
 
@@ -187,11 +189,9 @@ class ESpikeFormer(SpikingTransformer):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        if not isinstance(self.head_lif, SpikeFiring) or not self.head_lif.spike_driven:
-            return super().forward(x)
-        x_seq = self.head_lif.spread(self.time_axis(x))
-        y = self.head(self.head_lif(self.features(x_seq).flatten(3).mean(3)))
-        return read_out(self.head_lif.collect(y), self.output)
+        firing: Any = self.head_lif
+        y = self.features(firing.spread(self.time_axis(x))).flatten(3).mean(3)
+        return read_out(firing.collect(self.head(firing(y))), self.output)
 
 
 e_spikeformer_5m = sized(
