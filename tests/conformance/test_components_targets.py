@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sj_models.build import build
 from sj_models.targets import HOGGenerator, NormEMAVectorQuantizer
 
 FILES = json.loads((Path(__file__).parent / "data/components/manifest.json").read_text())["files"]
@@ -57,3 +58,13 @@ def test_vector_quantiser(case, component_golden):
         else:
             assert golden.expected[f"cluster_size_after{call}"].sum() > 0
             torch.testing.assert_close(quantise.cluster_size, torch.zeros(7), rtol=0, atol=0)
+
+
+def test_keys_of_the_tokenizer(shared: Path):
+    rows = json.loads((shared / "conformance/components/model_keys.json").read_text())
+    row = rows["vqkd_tiny"]
+    tokenizer = build(row["config"])
+    shapes = {key: list(value.shape) for key, value in tokenizer.state_dict().items()}
+    assert shapes == row["state_dict"]
+    frozen = [name for name, p in tokenizer.named_parameters() if not p.requires_grad]
+    assert frozen == row["frozen"]

@@ -37,6 +37,13 @@ def test_gradient_passes_straight_through_and_words_get_none():
     assert quantise.embedding.weight.grad is None
 
 
+def test_half_precision_features_keep_their_type():
+    quantise = quantiser()
+    found = quantise(Z.bfloat16())
+    assert found.z_q.dtype == found.loss.dtype == torch.bfloat16
+    assert quantise.embedding.weight.dtype == torch.float32
+
+
 def test_evaluation_changes_nothing():
     quantise = quantiser().eval()
     before = copy.deepcopy(quantise.state_dict())

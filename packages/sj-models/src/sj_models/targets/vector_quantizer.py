@@ -88,14 +88,14 @@ class NormEMAVectorQuantizer(nn.Module):
                 f"shape {tuple(z.shape)}"
             )
         z = F.normalize(z.movedim(1, -1), dim=-1)
-        vectors = z.flatten(0, 2)
-        if self.training and not self.embedding.initted:
-            self._start_from(vectors.detach())
         words = self.embedding.weight
-        indices = torch.cdist(vectors.detach(), words).argmin(1)
-        nearest = words[indices].view_as(z)
+        vectors = z.detach().flatten(0, 2).to(words.dtype)
+        if self.training and not self.embedding.initted:
+            self._start_from(vectors)
+        indices = torch.cdist(vectors, words).argmin(1)
+        nearest = words[indices].view_as(z).to(z.dtype)
         if self.training:
-            self._follow(vectors.detach(), indices)
+            self._follow(vectors, indices)
         loss = self.beta * F.mse_loss(z, nearest)
         return Quantized((z + (nearest - z).detach()).movedim(-1, 1), loss, indices)
 
@@ -110,7 +110,7 @@ class NormEMAVectorQuantizer(nn.Module):
     def _follow(self, vectors: Tensor, indices: Tensor) -> None:
         words = self.embedding.weight
         counts = torch.bincount(indices, minlength=self.num_embed).to(words.dtype)
-        sums = torch.zeros_like(words).index_add_(0, indices, vectors.to(words.dtype))
+        sums = torch.zeros_like(words).index_add_(0, indices, vectors)
         self.cluster_size.lerp_(counts, 1 - self.decay)
         used = (counts > 0).unsqueeze(1)
         means = torch.where(used, F.normalize(sums, dim=-1), words)
