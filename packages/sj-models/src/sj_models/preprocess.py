@@ -50,14 +50,15 @@ class _Preprocessor(nn.Module):
         if (mean is None) != (std is None):
             raise ValueError(f"{mean_name} and {std_name} come together, or not at all")
         for name, values in ((mean_name, mean), (std_name, std)):
-            column = None if values is None else torch.tensor(values, dtype=torch.float32)
-            if column is not None and (column.dim() != 1 or not len(column)):
+            if values is None:
+                self.register_buffer(name, None, persistent=False)
+                continue
+            numbers = [float(value) for value in values]
+            if not numbers:
                 raise ValueError(f"{name} must be a list with one number per channel, got {values}")
-            if column is not None and name == std_name and not bool((column > 0).all()):
+            if name == std_name and min(numbers) <= 0:
                 raise ValueError(f"{name} must be positive, got {values}")
-            self.register_buffer(
-                name, None if column is None else column.view(-1, 1, 1), persistent=False
-            )
+            self.register_buffer(name, torch.tensor(numbers).view(-1, 1, 1), persistent=False)
 
     def _view(self, x: Tensor, mean: Tensor | None, std: Tensor | None) -> Tensor:
         if x.dim() < 3:
