@@ -10,15 +10,15 @@ from sj_models.transformer_parts import MembraneSelfAttention, SpikingSelfAttent
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "depths"),
-    [("maxformer_10_384", 16_236_616, [1, 2, 7]), ("maxformer_cifar", 6_602_932, [1, 1, 2])],
+    ("name", "parameters", "depths", "heads"),
+    [("maxformer_10_384", 16_236_616, [1, 2, 7], 6), ("maxformer_cifar", 6_602_932, [1, 1, 2], 8)],
 )
-def test_parameters_of_the_sizes(name, parameters, depths):
+def test_parameters_of_the_sizes(name, parameters, depths, heads):
     with torch.device("meta"):
         net = getattr(maxformer, name)()
     assert sum(parameter.numel() for parameter in net.parameters()) == parameters
     assert [len(stage) for stage in (net.stage1, net.stage2, net.stage3)] == depths
-    assert net.stage3[0].attn.num_heads == 6
+    assert net.stage3[0].attn.num_heads == heads
 
 
 def kernels(net: torch.nn.Module) -> list[tuple[int, ...]]:

@@ -18,6 +18,7 @@ efficient spike firing approximation training", IEEE TPAMI 2025 (arXiv 2411.1606
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -91,6 +92,20 @@ class _Residual(nn.Sequential):
         return input
 
 
+def _convolutions(dim: int, *, mlp_ratio: float, neurons: Neurons) -> nn.Module:
+    mlp = ConvMLP(dim, mlp_ratio, neurons, kernel_size=3, bias=False)
+    return _Residual(_SepConv(dim, 7, neurons), mlp)
+
+
+def _block(dim: int, *, num_heads: int, mlp_ratio: float, neurons: Neurons) -> nn.Module:
+    attention = _WideAttention(dim, num_heads, neurons)
+    return _Residual(_SepConv(dim, 3, neurons), attention, ConvMLP(dim, mlp_ratio, neurons))
+
+
+def _downsample(cin: int, cout: int, neurons: Neurons, stride: int = 2) -> nn.Module:
+    return nn.Sequential(neurons(), *conv_norm(cin, cout, stride=stride, bias=True))
+
+
 class ESpikeFormer(SpikingTransformer):
     """E-SpikeFormer: `[N, C, H, W]` or `[T, N, C, H, W]` to scores `[T, N, classes]`.
 
@@ -143,32 +158,23 @@ class ESpikeFormer(SpikingTransformer):
         self.levels = levels
         neurons = Neurons("ESpikeFormer", SpikeFiring, {"levels": levels, **kwargs})
         stride = 1 if small_images else 2
-
-        def convolutions(dim: int) -> nn.Module:
-            mlp = ConvMLP(dim, mlp_ratio, neurons, kernel_size=3, bias=False)
-            return _Residual(_SepConv(dim, 7, neurons), mlp)
-
-        def block(dim: int) -> nn.Module:
-            mlp = ConvMLP(dim, mlp_ratio, neurons)
-            attention = _WideAttention(dim, num_heads, neurons)
-            return _Residual(_SepConv(dim, 3, neurons), attention, mlp)
-
-        def downsample(cin: int, cout: int, stride: int = 2) -> nn.Module:
-            return nn.Sequential(neurons(), *conv_norm(cin, cout, stride=stride, bias=True))
-
+        convolutions = partial(_convolutions, mlp_ratio=mlp_ratio, neurons=neurons)
+        block = partial(_block, num_heads=num_heads, mlp_ratio=mlp_ratio, neurons=neurons)
         self.stem = nn.Sequential(
             *conv_norm(in_channels, first // 2, 7, stride=stride, bias=True),
             convolutions(first // 2),
         )
-        self.stage1 = nn.Sequential(downsample(first // 2, first, stride), convolutions(first))
+        self.stage1 = nn.Sequential(
+            _downsample(first // 2, first, neurons, stride), convolutions(first)
+        )
         self.stage2 = nn.Sequential(
-            downsample(first, second), convolutions(second), convolutions(second)
+            _downsample(first, second, neurons), convolutions(second), convolutions(second)
         )
         self.stage3 = nn.Sequential(
-            downsample(second, third), *(block(third) for _ in range(depths[0]))
+            _downsample(second, third, neurons), *(block(third) for _ in range(depths[0]))
         )
         self.stage4 = nn.Sequential(
-            downsample(third, last, 1), *(block(last) for _ in range(depths[1]))
+            _downsample(third, last, neurons, 1), *(block(last) for _ in range(depths[1]))
         )
         self.add_head(
             last, num_classes, SpikeFiring(**{"levels": levels, **kwargs, "amplitude": 1.0})

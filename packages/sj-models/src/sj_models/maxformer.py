@@ -3,7 +3,7 @@
     stem       strided convolutions (or none for CIFAR), then stages that max-pool behind a norm
     stage 1    depth-wise convolution 7x7 and MLP             (CIFAR: MLP alone)
     stage 2    depth-wise convolution 5x5 and MLP             (CIFAR: 3x3)
-    stage 3    spiking self-attention and MLP
+    stage 3    spiking self-attention (a head for 64 channels; CIFAR: 8 heads) and MLP
     head       mean over places, neuron, linear, per time step
 
 Maps [T, N, C, H, W] of currents with membrane shortcuts: every branch begins with a neuron, except
@@ -108,6 +108,14 @@ class _DepthwiseBlock(nn.Module):
         return self.mlp(x_seq + self.bn(self.dwconv(self.lif(x_seq))))
 
 
+def _local_block(
+    dim: int, kernel_size: int | None, mlp_ratio: float, neurons: Neurons
+) -> nn.Module:
+    if kernel_size is None:
+        return _ResidualMLP(dim, mlp_ratio, neurons)
+    return _DepthwiseBlock(dim, kernel_size, mlp_ratio, neurons)
+
+
 class MaxFormer(SpikingTransformer):
     """Max-Former: `[N, C, H, W]` or `[T, N, C, H, W]` to scores `[T, N, classes]`.
 
@@ -168,21 +176,18 @@ class MaxFormer(SpikingTransformer):
         self.patch_embed3 = _MaxEmbed(widths[1], widths[2], neurons, bias=not small)
         membrane = small if membrane_attention is None else membrane_attention
         attention = MembraneSelfAttention if membrane else SpikingSelfAttention
+        heads = 8 if small else max(1, embed_dims // 64)
+        kernel_sizes = (None, 3) if small else (7, 5)
 
-        def local(stage: int) -> nn.Module:
-            if small and stage == 0:
-                return _ResidualMLP(widths[0], mlp_ratio, neurons)
-            kernel_size = 3 if small else (7, 5)[stage]
-            return _DepthwiseBlock(widths[stage], kernel_size, mlp_ratio, neurons)
+        def block(stage: int) -> nn.Module:
+            if stage == 2:
+                mlp = ConvMLP(embed_dims, mlp_ratio, neurons)
+                return TransformerBlock(attention(embed_dims, heads, neurons), mlp)
+            return _local_block(widths[stage], kernel_sizes[stage], mlp_ratio, neurons)
 
-        def with_attention() -> nn.Module:
-            heads = max(1, embed_dims // 64)
-            mlp = ConvMLP(embed_dims, mlp_ratio, neurons)
-            return TransformerBlock(attention(embed_dims, heads, neurons), mlp)
-
-        self.stage1 = nn.Sequential(*(local(0) for _ in range(depths[0])))
-        self.stage2 = nn.Sequential(*(local(1) for _ in range(depths[1])))
-        self.stage3 = nn.Sequential(*(with_attention() for _ in range(depths[2])))
+        self.stage1 = nn.Sequential(*(block(0) for _ in range(depths[0])))
+        self.stage2 = nn.Sequential(*(block(1) for _ in range(depths[1])))
+        self.stage3 = nn.Sequential(*(block(2) for _ in range(depths[2])))
         self.add_head(embed_dims, num_classes, neurons())
 
     def features(self, x_seq: Tensor) -> Tensor:
