@@ -97,12 +97,15 @@ def test_places_of_components_without_source_are_named_by_module(registry: Regis
         registry.register_module("size", module=Scale)
 
 
-def test_ones_own_class_comes_before_a_built_in_one(registry: Registry):
+def test_ones_own_class_comes_before_a_built_in_one(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+):
     class Linear(nn.Module):
         pass
 
     registry.register_module(module=Linear)
     assert registry.get("Linear") is Linear
+    assert "Linear replaces that of torch.nn" in caplog.text
     assert registry.get("torch:Linear") is nn.Linear
 
 
@@ -156,6 +159,21 @@ def test_neurons_surrogates_and_layers_have_their_names():
     assert MODELS.get("Conv2d") is Conv2d
     assert MODELS.get("sj_models:Conv2d") is None
     assert MODELS.build({"type": "LIF", "tau": 3.0}).tau == 3.0
+
+
+def test_surrogates_of_neurons_are_named_or_configured():
+    from sj_neurons.surrogate import ATan
+
+    for surrogate in ("ATan", {"type": "ATan", "alpha": 4.0}, ATan(alpha=4.0)):
+        cfg = {"type": "LIF", "surrogate": surrogate}
+        if isinstance(surrogate, nn.Module):
+            cfg = {"type": "LIF", "surrogate_function": surrogate}
+        assert isinstance(MODELS.build(cfg).surrogate_function, ATan)
+    assert MODELS.build({"type": "LIF", "surrogate": "ATan"}).config["surrogate"] == "ATan"
+    with pytest.raises(KeyError, match=r"^act\.surrogate: there is no 'Atann'.*mean 'ATan'"):
+        MODELS.build_at("act", {"type": "LIF", "surrogate": "Atann"})
+    with pytest.raises(TypeError, match="takes no argument 'surrogate'"):
+        MODELS.build({"type": "Repeat", "T": 2, "surrogate": "ATan"})
 
 
 def test_building_uses_defaults_where_the_config_says_nothing(registry: Registry):

@@ -18,24 +18,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from sj_neurons.neuron import BaseNode
-
 from .config import json_schema, load_config
 from .errors import ConfigError, ConfigTypeError, ConfigValueError
 from .initialise import initialise_children
-from .registry import MODELS, Registry, is_building, plain
+from .neurons import is_neuron
+from .registry import MODELS, is_building, plain
 
 __all__ = ["build", "build_part", "main", "to_config"]
 
 _MISTAKES = (ValueError, TypeError, KeyError, IndexError, RuntimeError)  # of arguments
 
 
-def build(cfg: Mapping[str, Any], *, registry: Registry = MODELS) -> Any:
+def build(cfg: Mapping[str, Any]) -> Any:
     """Build a model and initialise its weights.
 
     Args:
         cfg: the config of the model, or a mapping that has it under `model`.
-        registry: where names are looked up.
 
     Returns:
         the model; `model.config` is the config that builds it again.
@@ -44,7 +42,7 @@ def build(cfg: Mapping[str, Any], *, registry: Registry = MODELS) -> Any:
         ConfigError: a mistake in the config; names the key and what is close.
     """
     outermost = not is_building()
-    model = registry.build_at("model" if outermost else "", _model_of(cfg))
+    model = MODELS.build_at("model" if outermost else "", _model_of(cfg))
     if outermost and isinstance(model, nn.Module):
         if hasattr(model, "init_weights"):
             model.init_weights()  # pyright: ignore[reportCallIssue]
@@ -149,7 +147,7 @@ def _report(args: argparse.Namespace) -> str:
 
 def _sample(model: nn.Module, shape: Sequence[int]) -> torch.Tensor:
     *steps, channels, height, width = shape
-    modes = [m.step_mode for m in model.modules() if isinstance(m, BaseNode)]
+    modes = [m.step_mode for m in model.modules() if is_neuron(m)]
     if not steps and "m" in modes and getattr(model, "encoder", None) is None:
         steps = [1]
     return torch.zeros(*steps, 1, channels, height, width, device="meta")

@@ -19,7 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sj_neurons.base import extract_memories, load_memories
 from sj_neurons.functional import reset_net
-from sj_neurons.neuron import BaseNode
+
+from .neurons import is_neuron
 
 __all__ = ["PartCost", "cost_table", "costs", "without_memory"]
 
@@ -47,7 +48,7 @@ def costs(model: nn.Module, x: Tensor) -> list[PartCost]:
         name: PartCost(name, type(part).__name__, sum(p.numel() for p in part.parameters()))
         for name, part in parts
     }
-    firing = {name: m for name, m in model.named_modules() if isinstance(m, BaseNode)}
+    firing = {name: m for name, m in model.named_modules() if is_neuron(m)}
     neurons: dict[str, int] = {}
     handles = [m.register_forward_hook(_count(neurons, name)) for name, m in firing.items()]
     states, modes = extract_memories(model), {m: m.training for m in model.modules()}

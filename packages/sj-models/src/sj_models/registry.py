@@ -28,9 +28,9 @@ from torch import nn
 
 from .builtin import BUILTIN
 from .errors import ConfigError, ConfigKeyError, ConfigTypeError, did_you_mean
-from .signatures import check_arguments, explain_unexpected
+from .signatures import check_arguments, explain_unexpected, parameters
 
-__all__ = ["MODELS", "Description", "Registry", "plain"]
+__all__ = ["MODELS", "Description", "Registry", "is_building", "plain"]
 
 _LIBRARIES = ("sj_neurons.neuron", "sj_neurons.surrogate", "sj_layers", "sj_layers.encoding")
 
@@ -134,7 +134,7 @@ class Registry:
                 )
             ours = self._builtin.get(key, "").partition(":")[0]
             if ours and known is None and component.__module__ != ours:
-                logging.getLogger(__name__).info("%s replaces that of %s", key, ours)
+                logging.getLogger(__name__).warning("%s replaces that of %s", key, ours)
             self.module_dict[key] = component
         return component
 
@@ -181,8 +181,10 @@ class Registry:
         kind = arguments.pop("type", None)
         component = self._component(kind, arguments, path)
         title = kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
-        check_arguments(component, arguments, title=title, path=path)
         config = {"type": self._name_of(kind), **self._described(arguments)}
+        if isinstance(arguments.get("surrogate"), (str, Mapping)):
+            self._build_surrogate(component, arguments, path)
+        check_arguments(component, arguments, title=title, path=path)
         with _under_construction(path, arguments, title):
             try:
                 built = component(**arguments)
@@ -194,6 +196,17 @@ class Registry:
         if isinstance(built, nn.Module) and not hasattr(built, "config"):
             built.config = config  # pyright: ignore[reportArgumentType]
         return built
+
+    def _build_surrogate(self, neuron: Any, arguments: dict[str, Any], path: str) -> None:
+        """In configs of neurons `surrogate` is a name or a config."""
+        if "surrogate" in inspect.signature(neuron).parameters or "surrogate" not in parameters(
+            neuron
+        ):
+            return
+        given = arguments.pop("surrogate")
+        with _under_construction(path, {}, "surrogate"):
+            cfg = {"type": given} if isinstance(given, str) else given
+            arguments["surrogate_function"] = self.build_at("surrogate", cfg)
 
     def names(self, pattern: str | None = None) -> list[str]:
         """All names, sorted, or those that match a shell pattern such as `*ResNet*`."""
@@ -283,7 +296,7 @@ class Registry:
         if isinstance(value, dict):
             named = {k: self._name_of(v) if k == "type" else v for k, v in value.items()}
             return {k: self._described(v) for k, v in named.items()}
-        if isinstance(value, (list, tuple)):
+        if type(value) in (list, tuple):
             return type(value)(self._described(item) for item in value)
         config = getattr(value, "config", None) if isinstance(value, nn.Module) else None
         return plain(config) if isinstance(config, dict) else value

@@ -72,7 +72,7 @@ def resolve_references(value: Any, base: Mapping[str, Any], *, path: str, source
             )
             for key, item in value.items()
         }
-    if isinstance(value, (list, tuple)):
+    if type(value) in (list, tuple):
         items = (
             resolve_references(item, base, path=f"{path}.{i}", source=source)
             for i, item in enumerate(value)
@@ -89,7 +89,7 @@ def without_marks(value: Any, path: str = "", source: str = "") -> Any:
     """A deep copy in which no mapping says `_delete_` or `_merge_`."""
     if isinstance(value, Mapping):
         return merge({}, value, path=path, source=source)
-    if isinstance(value, (list, tuple)):
+    if type(value) in (list, tuple):
         items = (without_marks(item, f"{path}.{i}", source) for i, item in enumerate(value))
         return type(value)(items)
     return value
