@@ -42,9 +42,19 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "weights": ("WeightsReport", "load_weights"),
     "zoo": ("ModelRecord",),
     # components
+    "base_module": ("BaseModule",),
+    "config": ("load_config",),
     "layers_from_config": ("build_conv_layer", "build_norm_layer"),
     "heads": ("ClsHead",),
     "losses": ("weighted_loss",),
+    "registry": ("MODELS",),
+    "tasks": (
+        "BEiT",
+        "BaseSelfSupervisor",
+        "ImageClassifier",
+        "ImageToImageRetriever",
+        "MAE",
+    ),
 }
 _MODULES = (
     "csnn",
@@ -64,14 +74,18 @@ _MODULES = (
     "spikingformer",
     # components
     "backbones",
+    "encoders",
     "firing_rates",
     "heads",
     "losses",
     "masks",
     "metrics",
     "necks",
+    "preprocess",
     "ranking_metrics",
+    "samples",
     "targets",
+    "tasks",
     "time_metrics",
 )
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}

@@ -1,6 +1,7 @@
 from . import backbones as backbones
 from . import csnn as csnn
 from . import e_spikeformer as e_spikeformer
+from . import encoders as encoders
 from . import firing_rates as firing_rates
 from . import heads as heads
 from . import losses as losses
@@ -11,8 +12,10 @@ from . import metrics as metrics
 from . import ms_resnet as ms_resnet
 from . import necks as necks
 from . import parametric_lif_net as parametric_lif_net
+from . import preprocess as preprocess
 from . import qkformer as qkformer
 from . import ranking_metrics as ranking_metrics
+from . import samples as samples
 from . import sequential_nets as sequential_nets
 from . import sew_resnet as sew_resnet
 from . import spike_driven_transformer as spike_driven_transformer
@@ -22,7 +25,10 @@ from . import spiking_resnet as spiking_resnet
 from . import spiking_vgg as spiking_vgg
 from . import spikingformer as spikingformer
 from . import targets as targets
+from . import tasks as tasks
 from . import time_metrics as time_metrics
+from .base_module import BaseModule as BaseModule
+from .config import load_config as load_config
 from .create import create_model as create_model
 from .create import describe_model as describe_model
 from .create import list_models as list_models
@@ -45,6 +51,7 @@ from .parametric_lif_net import FashionMNISTNet as FashionMNISTNet
 from .parametric_lif_net import MNISTNet as MNISTNet
 from .parametric_lif_net import NMNISTNet as NMNISTNet
 from .qkformer import QKFormer as QKFormer
+from .registry import MODELS as MODELS
 from .sequential_nets import FeedBackNet as FeedBackNet
 from .sequential_nets import PlainNet as PlainNet
 from .sequential_nets import StatefulSynapseNet as StatefulSynapseNet
@@ -56,6 +63,11 @@ from .spiking_resnet import SpikingResNet as SpikingResNet
 from .spiking_resnet import spiking_resnet18 as spiking_resnet18
 from .spiking_vgg import SpikingVGG as SpikingVGG
 from .spikingformer import Spikingformer as Spikingformer
+from .tasks import MAE as MAE
+from .tasks import BaseSelfSupervisor as BaseSelfSupervisor
+from .tasks import BEiT as BEiT
+from .tasks import ImageClassifier as ImageClassifier
+from .tasks import ImageToImageRetriever as ImageToImageRetriever
 from .weights import WeightsReport as WeightsReport
 from .weights import load_weights as load_weights
 from .zoo import ModelRecord as ModelRecord
