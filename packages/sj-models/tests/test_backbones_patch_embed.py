@@ -58,6 +58,18 @@ def test_neurons_are_silent_under_the_mask():
     assert not tokens[:, 0, [0, 5, 15]].any()
 
 
+def test_a_repeated_image_is_masked_once():
+    net = spiking(patch_size=4).eval()
+    image, visible = torch.rand(1, 1, 2, 16, 16), torch.ones(1, 4, 4)
+    visible[0, 0] = 0
+    seen = []
+    net.stages[0]["conv_bn"].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    y = net(image.expand(3, -1, -1, -1, -1), visible)[0]
+    functional.reset_net(net)
+    torch.testing.assert_close(net(image.repeat(3, 1, 1, 1, 1), visible)[0], y)
+    assert seen[0].stride(0) == 0
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [

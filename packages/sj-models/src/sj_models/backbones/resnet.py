@@ -24,7 +24,6 @@ import sj_layers as layer
 from ..layers_from_config import Config, activation_factory, build_conv_layer, build_norm_layer
 from ..neurons import NeuronSpec
 from .base import Backbone, FeatureInfo, InitConfig, checked_out_indices
-from .drop_path import drop_path_rates
 from .layer_factory import ConvModule, LayerFactory
 from .residual_block import BasicBlock, BlockOptions, Bottleneck, ConfiguredBlock, Residual
 
@@ -61,7 +60,7 @@ class ResNet(Backbone):
         zero_init_residual: start the last norm of each branch at 0. If None, where that leaves the
             gradient of the norm alive: ANNs of `residual='basic'`, and `'ms'`.
         init_cfg: see :class:`BaseModule`.
-        drop_path_rate: probability of leaving out the branch of the last block for a sample.
+        drop_path_rate: probability of leaving out the branch of a block for a sample.
         residual: `'basic'`, `'sew'` or `'ms'`.
         connect: how `'sew'` joins: `'ADD'`, `'AND'` or `'IAND'`.
         neuron: None for the ANN | class | name | config.
@@ -227,7 +226,6 @@ class ResNet(Backbone):
     def _make_stages(
         self, cin: int, base_channels: int, dilations: tuple[int, ...], drop_path_rate: float
     ) -> None:
-        rates = iter(drop_path_rates(drop_path_rate, sum(self.stage_blocks)))
         self.num_layers = sum(self.stage_blocks)
         self.res_layers: list[str] = []
         features = []
@@ -237,8 +235,8 @@ class ResNet(Backbone):
             blocks = nn.Sequential()
             for number in range(self.stage_blocks[index]):
                 step = self.strides_of_stages[index] if number == 0 else 1
-                options = {"stride": step, "dilation": dilations[index]}
-                blocks.append(self._make_block(cin, cout, drop_path_rate=next(rates), **options))
+                options = {"dilation": dilations[index], "drop_path_rate": drop_path_rate}
+                blocks.append(self._make_block(cin, cout, stride=step, **options))
                 cin = cout
             name = f"layer{index + 1}"
             self.add_module(name, blocks)
