@@ -22,6 +22,7 @@ extensions = [
     "neuron_pages",
     "layer_pages",
     "layer_pictures",
+    "model_pages",
     "speed_pages",
     "docstrings",
 ]
