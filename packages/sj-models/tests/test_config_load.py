@@ -126,6 +126,12 @@ def test_python_runs_on_request_only(write: Any):
     }
 
 
+def test_data_files_never_lead_to_code(write: Any):
+    write(main_py="_base_ = 'base.yaml'", base_yaml="_base_: code.py", code_py="1 / 0")
+    with pytest.raises(ValueError, match=r"code\.py: is code"):
+        load_python_config("main.py")
+
+
 @given(st.dictionaries(NAMES, DATA), st.sampled_from(["json", "yaml", "yml"]))
 def test_what_is_written_is_read_back(tmp_path_factory: Any, cfg: dict[str, Any], suffix: str):
     path = tmp_path_factory.getbasetemp() / f"round_{os.getpid()}.{suffix}"

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from torch import nn
 
@@ -31,6 +31,8 @@ from .errors import ConfigError, ConfigKeyError, ConfigTypeError, did_you_mean
 from .signatures import check_arguments, explain_unexpected, parameters
 
 __all__ = ["MODELS", "Description", "Registry", "is_building", "plain"]
+
+_Component = TypeVar("_Component", bound=Callable[..., Any])
 
 _LIBRARIES = ("sj_neurons.neuron", "sj_neurons.surrogate", "sj_layers", "sj_layers.encoding")
 
@@ -91,6 +93,21 @@ class Registry:
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.get(name) is not None
+
+    @overload
+    def register_module(self, name: _Component, /) -> _Component: ...
+    @overload
+    def register_module(
+        self, name: str | Sequence[str] | None = None, force: bool = False
+    ) -> Callable[[_Component], _Component]: ...
+    @overload
+    def register_module(
+        self,
+        name: str | Sequence[str] | None = None,
+        force: bool = False,
+        *,
+        module: _Component,
+    ) -> _Component: ...
 
     def register_module(
         self,

@@ -95,7 +95,9 @@ def _inherited(path: Path, chain: tuple[Path, ...], *, python: bool) -> dict[str
         text = f"is a path or a list of paths, got {bases!r}"
         raise ConfigTypeError(text, path="_base_", source=source)
     _check_nested(cfg, "", source)
-    below = {base: _inherited(path.parent / base, (*chain, path), python=python) for base in bases}
+    python = python and path.suffix == ".py"  # data never leads to code
+    chain = (*chain, path)
+    below = {base: _inherited(path.parent / base, chain, python=python) for base in bases}
     base = join_bases(below, source=source)
     return merge(base, resolve_references(cfg, base, path="", source=source), source=source)
 

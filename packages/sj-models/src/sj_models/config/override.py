@@ -78,7 +78,12 @@ def _changes(
                 f"an override reads key=value, +key=value or ~key, got {text!r}", source=source
             )
         path = match["key"].strip()
-        yield match["sign"], path, parse_scalar(match["value"][1:]) if match["value"] else value
+        try:
+            value = parse_scalar(match["value"][1:]) if match["value"] else value
+        except ConfigValueError as error:
+            error.path, error.source = path, source
+            raise
+        yield match["sign"], path, value
 
 
 def _arguments(node: Any, registry: Registry) -> Collection[str] | None:
