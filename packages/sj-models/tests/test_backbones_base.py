@@ -6,7 +6,9 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+import sj_layers
 from sj_models.backbones import (
     BEiTPretrainViT,
     BEiTViT,
@@ -154,6 +156,22 @@ def test_inputs_of_the_wrong_shape(kind, spiking):
         run(net, images(not spiking))
     with pytest.raises(ValueError, match="with C=3"):
         run(net, images(spiking)[..., :2, :, :])
+
+
+@pytest.mark.parametrize("kind", ["ResNet", "ResNet_CIFAR", "MobileNetV2", "VisionTransformer"])
+def test_norms_fold_into_convolutions(kind):
+    net = build(kind, spiking=True, out_indices=[0, -1]).train()
+    for module in net.modules():
+        if isinstance(module, _BatchNorm):
+            module.momentum = None  # the average of all batches, here of one: neurons fire
+    run(net, images(True))
+    functional.reset_net(net)
+    fused = sj_layers.fuse(net)
+    assert not any(isinstance(module, _BatchNorm) for module in fused.modules())
+    expected = run(net.eval(), images(True))
+    assert expected[0].any()
+    difference = (fused(images(True))[0] - expected[0]).abs()
+    assert (difference > 1e-3).float().mean() < 0.01  # rounding may move a spike
 
 
 def test_output_numbers():

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sj_neurons import functional
@@ -120,17 +120,23 @@ class Backbone(BaseModule):
                 parameter.requires_grad = False
         self.train(self.training)
 
-    def check_input(self, x: Tensor) -> None:
-        """Refuse an input of the wrong rank or number of channels."""
-        if self.spiking:
-            rank, shape, hint = 5, "[T, N, C, H, W]", "repeat or encode an image over time first"
-        else:
-            rank, shape, hint = 4, "[N, C, H, W]", "give neuron= for sequences"
-        if x.dim() != rank or x.shape[-3] != self.in_channels:
-            raise ValueError(
-                f"{type(self).__name__}: expected an input {shape} with C={self.in_channels}, got "
-                f"{tuple(x.shape)}" + (f"; {hint}" if x.dim() != rank else "")
-            )
+    def check_input(self, x: Tensor) -> Tensor:
+        """`x`, unless its rank or number of channels is wrong."""
+        return _checked_input(x, type(self).__name__, self.spiking, self.in_channels)
+
+
+@fx.wrap
+def _checked_input(x: Tensor, owner: str, spiking: bool, in_channels: int) -> Tensor:
+    if spiking:
+        rank, shape, hint = 5, "[T, N, C, H, W]", "repeat or encode an image over time first"
+    else:
+        rank, shape, hint = 4, "[N, C, H, W]", "give neuron= for sequences"
+    if x.dim() != rank or x.shape[-3] != in_channels:
+        raise ValueError(
+            f"{owner}: expected an input {shape} with C={in_channels}, got {tuple(x.shape)}"
+            + (f"; {hint}" if x.dim() != rank else "")
+        )
+    return x
 
 
 def checked_out_indices(

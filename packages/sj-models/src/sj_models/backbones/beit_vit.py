@@ -298,7 +298,7 @@ class BEiTPretrainViT(BEiTViT):
         """
         if mask is None:
             return super().forward(x)
-        self.check_input(x)
+        x = self.check_input(x)
         resolution = self.patch_embed.resolution((x.shape[-2], x.shape[-1]))
         length = resolution[0] * resolution[1]
         hidden = mask.flatten(1).to(x.dtype)

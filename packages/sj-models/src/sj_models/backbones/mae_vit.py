@@ -162,7 +162,7 @@ class MAEViT(VisionTransformer):
         """
         if not mask:
             return super().forward(x)
-        self.check_input(x)
+        x = self.check_input(x)
         shape = self.patch_embed.resolution((x.shape[-2], x.shape[-1]))
         places = x.new_zeros(x.shape[-4], shape[0] * shape[1], 1)
         _, hidden, restore = self.random_masking(

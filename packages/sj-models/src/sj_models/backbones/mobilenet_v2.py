@@ -158,7 +158,7 @@ class MobileNetV2(Backbone):
         restore_scaled_norms(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        self.check_input(x)
+        x = self.check_input(x)
         x = self.conv1(x)
         outs = []
         for index, name in enumerate([*self.layers, "conv2"]):

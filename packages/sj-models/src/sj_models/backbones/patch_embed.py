@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 import sj_layers as layer
 
@@ -119,10 +119,7 @@ class SpikingPatchEmbed(nn.Module):
 
     def resolution(self, size: tuple[int, int]) -> tuple[int, int]:
         """Grid of tokens of an image of this height and width."""
-        height, width = (side // self.patch_size for side in size)
-        if min(height, width) < 1:
-            raise ValueError(f"images must be at least one patch, {self.patch_size}, got {size}")
-        return height, width
+        return _grid(size[0], size[1], self.patch_size)
 
     def forward(self, x: Tensor, visible: Tensor | None = None) -> tuple[Tensor, tuple[int, int]]:
         """`visible` `[N, h, w]` is 1 at the tokens to be seen, at all time steps, and else 0."""
@@ -136,6 +133,13 @@ class SpikingPatchEmbed(nn.Module):
                 x = parts["pool"](x)
         x = _masked(self.projection(x), visible)
         return x.flatten(3).transpose(2, 3), (height, width)
+
+
+@fx.wrap
+def _grid(height: int, width: int, patch_size: int) -> tuple[int, int]:
+    if min(height, width) < patch_size:
+        raise ValueError(f"images must be at least one patch, {patch_size}, got {(height, width)}")
+    return height // patch_size, width // patch_size
 
 
 def _masked(x: Tensor, visible: Tensor | None) -> Tensor:

@@ -151,7 +151,7 @@ class ResNet(Backbone):
         return self.layer_factory.activation()
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        self.check_input(x)
+        x = self.check_input(x)
         x = self.maxpool(self.stem_features(x))
         outs = []
         for index, name in enumerate(self.res_layers):

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from ..layers_from_config import Config, build_norm_layer
 from ..neurons import NeuronSpec, did_you_mean, neuron_factory
@@ -32,6 +32,8 @@ from .spiking_layer import SpikingEncoderLayer
 from .transformer_layer import LAYER_NORM, TransformerEncoderLayer
 
 __all__ = ["ARCHITECTURES", "ViTOptions", "VisionTransformer"]
+
+fx.wrap("resize_position_embedding")
 
 _KEYS = ("embed_dims", "num_layers", "num_heads", "feedforward_channels")
 _SIZES = {
@@ -98,6 +100,7 @@ class VisionTransformer(Backbone):
         ValueError: an argument out of range, or one for ANNs together with `neuron`.
 
     Example:
+        >>> import torch
         >>> arch = {"embed_dims": 8, "num_layers": 1, "num_heads": 2, "feedforward_channels": 16}
         >>> vit = VisionTransformer(arch, img_size=8, patch_size=4, neuron="LIF")
         >>> vit(torch.rand(4, 2, 3, 8, 8))[0].shape   # T=4, N=2
@@ -179,7 +182,7 @@ class VisionTransformer(Backbone):
         return int(self.with_cls_token)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        self.check_input(x)
+        x = self.check_input(x)
         tokens, resolution = self.patch_embed(x)
         return self.encode(self.add_positions(self.add_cls_token(tokens), resolution), resolution)
 
