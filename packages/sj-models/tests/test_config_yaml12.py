@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sj_models.config.yaml12 import dump_yaml, parse_scalar, parse_yaml
@@ -92,6 +92,8 @@ def test_a_small_file_cannot_become_a_large_one():
 
 
 @given(DATA)
+@example("\x85")
+@example("a \u2028\n b")
 def test_what_is_written_is_read_back(data: Any):
     assert parse_yaml(dump_yaml({"key": data})) == {"key": data}
 

@@ -64,6 +64,14 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = None if text.isprintable() else '"'  # other styles fold some line breaks into blanks
+    return dumper.represent_scalar(f"{_TAG}str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 def _constructor(convert: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
     return lambda loader, node: convert(loader.construct_scalar(node))
 
