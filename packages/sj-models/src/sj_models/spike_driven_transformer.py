@@ -68,7 +68,8 @@ class SpikeDrivenSelfAttention(TokenMixer):
         q = self.q_lif(self.q_bn(self.q_conv(spikes)))
         k = self.k_lif(self.k_bn(self.k_conv(spikes)))
         v = self.v_lif(self.v_bn(self.v_conv(spikes)))
-        mask = self.attn_lif((k * v).sum((-2, -1), keepdim=True))
+        totals = (k * v).sum((-2, -1)).unflatten(2, (self.num_heads, 1, -1))
+        mask = self.attn_lif(totals).flatten(2)[..., None, None]
         return self.proj_bn(self.proj_conv(q * mask))
 
 

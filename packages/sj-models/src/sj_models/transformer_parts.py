@@ -210,8 +210,8 @@ class MembraneSelfAttention(TokenMixer):
     def forward(self, x_seq: Tensor) -> Tensor:
         spikes = self.input_lif(x_seq).flatten(3)
         q, k, v = self.per_head(self.qkv_lif(self.qkv(spikes)), 3)
-        mixed = self.attn_lif(self.mix(q, k, v))
-        return self.proj(mixed.flatten(2, 3)).reshape(x_seq.shape)
+        mixed = self.attn_lif(self.mix(q, k, v).flatten(2, 3))
+        return self.proj(mixed).reshape(x_seq.shape)
 
 
 class ConvMLP(nn.Module):
