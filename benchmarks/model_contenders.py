@@ -80,7 +80,7 @@ def reference() -> Library | None:
         importlib.import_module(f"{PEER}.model.spiking_resnet")
     except ImportError:
         return None
-    return Library(f"{PEER}.model", *parts, functional)
+    return Library(f"{PEER}.model", parts[0], parts[1], functional)
 
 
 def _stand_in_for_torchvision() -> None:

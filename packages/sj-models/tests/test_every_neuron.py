@@ -25,7 +25,7 @@ ARGUMENTS = {
     "SlidingPSN": {"k": 2},
 }
 ABSTRACT = {"AdaptBaseNode", "BaseNode", "NonSpikingBaseNode"}
-SINGLE_STEP = {"OTTTLIFNode", "SLTTLIFNode"}
+SINGLE_STEP = {"SLTTLIFNode"}
 # neurons with an argument that differs from layer to layer
 OF_ONE_LAYER = {
     "ILCBaseNode": "act_dim",
@@ -40,8 +40,8 @@ OF_ONE_LAYER = {
     "NoisyNonSpikingBaseNode": "num_node",
     "NoisyNonSpikingIFNode": "num_node",
 }
-# neurons whose output is read at the end, and can feed no layer
-READ_OUT_ONLY = {"NonSpikingIFNode", "NonSpikingLIFNode"}
+# neurons whose outputs plain layers do not take: a potential to be read, spikes with their trace
+READ_OUT_ONLY = {"NonSpikingIFNode", "NonSpikingLIFNode", "OTTTLIFNode"}
 
 
 def neuron_classes() -> set[str]:

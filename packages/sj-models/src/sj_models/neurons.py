@@ -24,6 +24,7 @@ from .errors import did_you_mean
 __all__ = [
     "NeuronFactory",
     "NeuronSpec",
+    "did_you_mean",
     "is_neuron",
     "neuron_class",
     "neuron_factory",
