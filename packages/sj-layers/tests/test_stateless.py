@@ -230,6 +230,11 @@ def test_signature_shows_the_arguments_of_torch():
     ]
 
 
+def test_signature_shows_the_arguments_of_a_constructor_of_our_own():
+    found = inspect.signature(layer.ThresholdDependentBatchNorm2d).parameters
+    assert list(found)[:3] == ["alpha", "v_th", "num_features"]
+
+
 def test_several_outputs_are_unfolded_each(x_seq):
     pool = layer.MaxPool2d(2, return_indices=True, step_mode="m")
     for x in (x_seq, x_seq[:1].expand(T, -1, -1, -1, -1)):

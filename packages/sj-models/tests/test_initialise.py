@@ -171,3 +171,14 @@ def test_modules_without_rules_are_searched_for_those_with():
     net = nn.Sequential(nn.Sequential(Part(1, 1)), nn.ReLU())
     assert initialise_children(net) == {}
     assert (net[0][0].weight == 5).all()
+
+
+def test_pretrained_positions_of_another_grid_are_resized(tmp_path: Path):
+    from sj_models.backbones import VisionTransformer
+
+    arch = {"embed_dims": 8, "num_layers": 1, "num_heads": 2, "feedforward_channels": 8}
+    small, large = (VisionTransformer(arch, img_size=s, patch_size=8) for s in (16, 32))
+    torch.save(small.state_dict(), tmp_path / "small.pth")
+    report = apply_rule(large, {"type": "Pretrained", "checkpoint": str(tmp_path / "small.pth")})
+    assert "pos_embed" in report
+    torch.testing.assert_close(large.pos_embed[:, :1], small.pos_embed[:, :1])

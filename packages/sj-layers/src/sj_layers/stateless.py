@@ -33,14 +33,16 @@ class TimeFolded(StepModule):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # editors and help() show torch's arguments instead of *args
-        from_torch = (base for base in cls.__mro__ if base.__module__.startswith("torch"))
-        torch_class = next(from_torch, None)
-        if torch_class is None:  # a further mix-in
-            return
-        signature = inspect.signature(torch_class.__init__)
-        step_mode = inspect.Parameter("step_mode", inspect.Parameter.KEYWORD_ONLY, default="s")
-        own = list(signature.parameters.values())[1:]
-        cls.__signature__ = signature.replace(parameters=[*own, step_mode])
+        if not any(base.__module__.startswith("torch") for base in cls.__mro__[:-1]):
+            return  # a further mix-in
+        makers = (base for base in cls.__mro__ if "__init__" in vars(base))
+        maker = next(base for base in makers if not issubclass(TimeFolded, base))
+        signature = inspect.signature(maker.__init__)
+        arguments = list(signature.parameters.values())[1:]
+        if maker.__module__.startswith("torch"):
+            keyword_only = inspect.Parameter.KEYWORD_ONLY
+            arguments.append(inspect.Parameter("step_mode", keyword_only, default="s"))
+        cls.__signature__ = signature.replace(parameters=arguments)
 
     def __init__(self, *args: Any, step_mode: str = "s", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

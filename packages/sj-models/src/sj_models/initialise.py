@@ -27,11 +27,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from .errors import ConfigError, ConfigKeyError, ConfigTypeError, ConfigValueError, did_you_mean
 from .signatures import check_arguments
+from .weights import read_weights
 
 __all__ = ["apply_rule", "as_rules", "initialise_children", "is_pretrained"]
 
@@ -212,17 +212,13 @@ def _load(
     module: nn.Module, checkpoint: str | Path, prefix: str | None = None, map_location: Any = "cpu"
 ) -> Report:
     """Weights of a file whose keys start with `prefix`; keys that do not fit are left out."""
-    if str(checkpoint).startswith(("http://", "https://", "file://")):
-        found = torch.hub.load_state_dict_from_url(
-            str(checkpoint), map_location=map_location, progress=False, weights_only=True
-        )
-    elif not Path(checkpoint).is_file():
-        raise FileNotFoundError(f"init_cfg: Pretrained: no file {checkpoint}")
-    else:
-        found = torch.load(checkpoint, map_location=map_location, weights_only=True)
-    weights = found.get("state_dict", found.get("model", found))
+    _, weights = read_weights(checkpoint, progress=False, map_location=map_location)
     start = f"{prefix.rstrip('.')}." if prefix else ""
     weights = {key[len(start) :]: w for key, w in weights.items() if key.startswith(start)}
+    for name, part in module.named_modules():
+        adapt = getattr(part, "resize_weights", None)  # position embeddings of another size
+        if adapt is not None:
+            adapt(weights, f"{name}." if name else "")
     own = module.state_dict()
     fitting = {k: w for k, w in weights.items() if k in own and own[k].shape == w.shape}
     if not fitting:

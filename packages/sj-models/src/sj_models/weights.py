@@ -19,7 +19,13 @@ from torch.hub import load_state_dict_from_url
 
 from .neurons import is_neuron
 
-__all__ = ["TORCHVISION_FILES", "WeightsReport", "load_weights", "torchvision_weights"]
+__all__ = [
+    "TORCHVISION_FILES",
+    "WeightsReport",
+    "load_weights",
+    "read_weights",
+    "torchvision_weights",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +111,7 @@ def load_weights(
         RuntimeError: a download does not have its published hash.
         ValueError: the weights do not fit the model; the keys are named.
     """
-    source, given = _state_of(weights, progress)
+    source, given = read_weights(weights, progress)
     own = model.state_dict()
     adapted: dict[str, Tensor] = {}
     replaced, misfits = [], []
@@ -140,22 +146,31 @@ def load_weights(
     return report
 
 
-def _state_of(weights: Weights, progress: bool) -> tuple[str, dict[str, Tensor]]:
-    """A name for error messages, and the tensors by key."""
+def read_weights(
+    weights: Weights, progress: bool = True, map_location: Any = "cpu"
+) -> tuple[str, dict[str, Tensor]]:
+    """A name for error messages, and the tensors by key; nothing in a file is run.
+
+    Raises:
+        FileNotFoundError: no such file.
+        RuntimeError: a download does not have its published hash.
+        TypeError: weights of another kind.
+        ValueError: no state dict.
+    """
     url = getattr(weights, "url", weights)
     if isinstance(weights, Mapping):
         source, found = "the state dict", weights
     elif isinstance(url, str) and "://" in url:
         source = url.rpartition("/")[2]
         found = load_state_dict_from_url(
-            url, map_location="cpu", progress=progress, check_hash=True, weights_only=True
+            url, map_location=map_location, progress=progress, check_hash=True, weights_only=True
         )
     elif isinstance(weights, str | os.PathLike):
         source = os.fspath(weights)
         if not Path(source).is_file():
             raise FileNotFoundError(f"no file {source} with weights")
         with torch.serialization.safe_globals([argparse.Namespace]):
-            found = torch.load(source, map_location="cpu", weights_only=True)
+            found = torch.load(source, map_location=map_location, weights_only=True)
     else:
         raise TypeError(
             f"weights must be a URL, a path, a state dict or an enum with a url, got {weights!r}"
