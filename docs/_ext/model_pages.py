@@ -109,6 +109,15 @@ class ModelTable(SphinxDirective):
         return self.parse_text_to_nodes(tables(language))
 
 
+def keep_signatures(app: Sphinx) -> None:
+    """Builders show more arguments than their source has, which autodoc would look up there."""
+    for record in ZOO.values():
+        builder = record.builder()
+        if inspect.isfunction(builder) and hasattr(builder, "__signature__"):
+            vars(builder)["__wrapped__"] = ModelRecord  # a source without arguments
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("model-table", ModelTable)
+    app.connect("builder-inited", keep_signatures)
     return {"parallel_read_safe": True}
