@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 
+import sj_layers
 from sj_models import spiking_resnet, weights
 from sj_neurons import functional, neuron, surrogate
 
@@ -113,12 +114,39 @@ def test_dilation_replaces_stride():
     assert net.layer4[0].conv2.stride == (1, 1)
 
 
+def test_stem_for_small_images_of_two_polarities():
+    net = small_net(small_images=True, in_channels=2)
+    assert (net.conv1.in_channels, net.conv1.kernel_size, net.conv1.stride) == (2, (3, 3), (1, 1))
+    assert isinstance(net.maxpool, torch.nn.Identity)
+    assert net(torch.rand(1, 2, 16, 16)).shape == (1, 5)
+    assert list(net.state_dict()) == list(small_net().state_dict())
+
+
+def test_initial_values():
+    net = small_net()
+    conv = net.layer4[0].conv2.weight  # fan out: 512 channels of 3x3
+    assert conv.std().item() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.02)
+    assert (net.bn1.weight == 1).all()
+    bound = 512**-0.5
+    assert bound > net.fc.weight.abs().max() > 0.9 * bound  # the linear layer is torch's
+
+
+def test_fused_copies_give_the_same():
+    net = small_net().eval()
+    functional.set_step_mode(net, "m")
+    x = torch.rand(3, 1, 3, 32, 32)
+    with torch.no_grad():
+        fused = sj_layers.fuse(net)
+        torch.testing.assert_close(fused(x), net(x))
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"spiking_neuron": None}, TypeError, "spiking_neuron must be a neuron class"),
         ({"tau": 2.0}, TypeError, "SpikingResNet: .*tau"),
         ({"output": "max"}, ValueError, "output must be one of"),
+        ({"in_channels": 0}, ValueError, "in_channels must be a whole number"),
         ({"groups": 2}, ValueError, "use a bottleneck model"),
         ({"replace_stride_with_dilation": (True,)}, ValueError, "needs 3 values"),
     ],
