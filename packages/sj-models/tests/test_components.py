@@ -185,6 +185,14 @@ def test_copies_of_a_model_in_training(name: str) -> None:
         assert other.config == model.config
 
 
+def test_a_spiking_model_compiles_to_one_graph() -> None:
+    model = made("spiking classifier").eval()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        assert torch.equal(compiled(IMAGES), model(IMAGES))
+        assert torch.equal(compiled(IMAGES), model(IMAGES))  # states are reset in it, too
+
+
 @pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_ready_configs_have_what_a_run_needs(config: Path) -> None:
     cfg = load_config(config)

@@ -181,6 +181,19 @@ def test_beit_predicts_the_words_of_hidden_patches(version: int, spiking: bool) 
     trained = {n.partition(".")[0] for n, p in model.named_parameters() if p.grad is not None}
     assert "backbone" in trained and "head" in trained
     assert model.target_generator.fc.weight.grad is None
+    assert model.training and not model.target_generator.training  # a tokenizer that is fixed
+
+
+def test_a_head_may_name_its_losses() -> None:
+    class Named(BEiTV1Head):
+        def loss(self, feats: Tensor, target: Tensor, mask: Tensor) -> Any:
+            return {"loss_words": super().loss(feats, target, mask), "hidden": mask.sum()}
+
+    model = beit()
+    model.head = Named(24, WORDS)
+    assert set(model({"inputs": [IMAGE, IMAGE], "mask": MASK}, mode="loss")) == {
+        "loss_words", "hidden",
+    }  # fmt: skip
 
 
 def test_beit_needs_two_views_and_a_mask() -> None:

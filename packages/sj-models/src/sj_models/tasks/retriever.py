@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -99,7 +99,7 @@ class ImageToImageRetriever(TaskModel):
         self.prototype = None if prototype is None else _source(prototype)
         self.prototype_vecs = self.prototype if isinstance(self.prototype, Tensor) else None
 
-    def train(self, mode: bool = True) -> ImageToImageRetriever:
+    def train(self, mode: bool = True) -> Self:
         if mode and not isinstance(self.prototype, Tensor | Path):
             self.prototype_vecs = None  # the weights that made them are about to change
         return super().train(mode)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -60,11 +60,19 @@ class BaseSelfSupervisor(TaskModel):
         self.neck = build_part(neck, path="neck")
         self.head = build_part(head, path="head")
         self.target_generator = build_part(target_generator, path="target_generator")
+        self.train(self.training)
         require_spiking(type(self).__name__, self.encoder, self.spiking)
 
     @property
     def spiking(self) -> bool | None:
         return getattr(self.backbone, "spiking", None)
+
+    def train(self, mode: bool = True) -> Self:
+        """As `torch.nn.Module.train`; the target generator stays as it is, in evaluation mode."""
+        super().train(mode)
+        if isinstance(self.target_generator, nn.Module):
+            self.target_generator.eval()
+        return self
 
     def extract_feat(self, inputs: Tensor) -> Any:
         """The output of the backbone."""
