@@ -185,7 +185,9 @@ def test_copies_of_a_model_in_training(name: str) -> None:
         assert other.config == model.config
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
 def test_a_spiking_model_compiles_to_one_graph() -> None:
+    torch.compiler.reset()
     model = made("spiking classifier").eval()
     compiled = torch.compile(model, backend="eager", fullgraph=True)
     with torch.no_grad():
