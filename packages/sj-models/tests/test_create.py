@@ -93,3 +93,17 @@ def test_another_number_of_classes_keeps_the_other_weights():
 def test_mistakes_are_named_at_construction(name, arguments, error, message):
     with pytest.raises(error, match=message):
         create_model(name, **arguments)
+
+
+def test_a_model_with_neurons_of_its_own_has_no_choice():
+    with torch.device("meta"), pytest.raises(TypeError, match="no neuron to choose"):
+        create_model("e_spikeformer_5m", neuron="IF")
+
+
+def test_weights_go_to_builders_that_take_them():
+    with torch.device("meta"):
+        ann = create_model("spiking_resnet18", neuron="IF").state_dict()
+        net = create_model("sew_resnet18", neuron="PLIF", num_classes=10, weights=ann)
+    assert net.weights_report.replaced == ("fc.weight", "fc.bias")
+    assert len(net.weights_report.neurons) == 20
+    assert "weights" not in net.config

@@ -146,8 +146,6 @@ class MASNN(SpikingClassifier):
         return self.read(self.fc_blocks(self.flatten(maps)), self.flatten)
 
 
-_sized: Any = sized
-
-masnn_dvs128_gesture = _sized(
+masnn_dvs128_gesture = sized(
     MASNN, "masnn_dvs128_gesture", "MA-SNN for DVS128 Gesture, frames of 32x32 pixels."
 )

@@ -288,11 +288,9 @@ def _project(cin: int, cout: int, stride: int) -> tuple[nn.Module, nn.Module]:
     return layer.Conv2d(cin, cout, 1, stride, bias=False), layer.BatchNorm2d(cout)
 
 
-_sized: Any = sized
-
-ms_resnet18 = _sized(MSResNet, "ms_resnet18", "MS-ResNet of 18 layers.")
-ms_resnet34 = _sized(MSResNet, "ms_resnet34", "MS-ResNet of 34 layers.", layers=(3, 4, 6, 3))
-max_resnet18 = _sized(
+ms_resnet18 = sized(MSResNet, "ms_resnet18", "MS-ResNet of 18 layers.")
+ms_resnet34 = sized(MSResNet, "ms_resnet34", "MS-ResNet of 34 layers.", layers=(3, 4, 6, 3))
+max_resnet18 = sized(
     MaxResNet,
     "max_resnet18",
     "Max-ResNet of 18 layers for images of some 32 pixels.",
@@ -303,4 +301,4 @@ max_resnet18 = _sized(
     stem_stride=1,
     stage_channels=(128, 256, 512),
 )
-att_ms_resnet18 = _sized(AttMSResNet, "att_ms_resnet18", "MS-ResNet of 18 layers with attention.")
+att_ms_resnet18 = sized(AttMSResNet, "att_ms_resnet18", "MS-ResNet of 18 layers with attention.")
