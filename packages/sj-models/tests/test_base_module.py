@@ -106,3 +106,13 @@ def test_an_error_names_the_path_of_the_module():
     tree = Tree(Leaf(), Leaf(ONES | {"layer": "Conv2d"}))
     with pytest.raises(ValueError, match=r"^leaves\.1\.init_cfg: Constant: no layer"):
         tree.init_weights()
+
+
+def test_loaded_weights_are_not_drawn_again():
+    leaf, fresh = Leaf(ONES), Leaf(ONES)
+    leaf.load_state_dict({"fc.weight": torch.full((2, 2), 7.0), "fc.bias": torch.zeros(2)})
+    fresh.load_state_dict({"fc.weight": torch.full((2, 2), 7.0)}, strict=False)  # a part only
+    tree = Tree(leaf, fresh)
+    tree.init_weights()
+    assert leaf.fc.weight.eq(7).all()
+    assert fresh.fc.weight.eq(1).all()

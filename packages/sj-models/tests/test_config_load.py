@@ -158,3 +158,32 @@ def test_only_plain_data_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OSError, match="disk full"):
         dump_config({"a": 1}, tmp_path / "x.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_written_file_has_the_usual_permissions(tmp_path: Path):
+    (tmp_path / "other").touch()
+    dump_config({"a": 1}, tmp_path / "a.yaml")
+    assert (tmp_path / "a.yaml").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+@pytest.mark.parametrize(
+    ("cfg", "message"),
+    [
+        ({"a": {1: 2}}, "a: keys are text"),
+        ({"a": type("Text", (str,), {})("b")}, "a: cannot be written"),
+        ({"a": [type("Number", (float,), {})(1)]}, "a.0: cannot be written"),
+    ],
+)
+def test_what_could_not_be_read_back_is_not_written(
+    tmp_path: Path, suffix: str, cfg: dict[str, Any], message: str
+):
+    with pytest.raises(TypeError, match=message):
+        dump_config(cfg, tmp_path / f"a.{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.yaml", "b: 1"), ("a.json", '{"b": 1}')])
+def test_a_byte_order_mark_is_left_out(tmp_path: Path, name: str, text: str):
+    (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    assert load_config(tmp_path / name) == {"b": 1}

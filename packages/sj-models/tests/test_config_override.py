@@ -149,3 +149,9 @@ def test_what_was_set_is_found_and_the_rest_stays(cfg: dict[str, Any], data: st.
 @given(NESTED, st.lists(st.sampled_from(["x", "y"]), min_size=1, max_size=3))
 def test_what_was_added_can_be_removed(cfg: dict[str, Any], keys: list[str]):
     assert override(cfg, [f"+{'.'.join(keys)}=1", f"~{keys[0]}"]) == cfg
+
+
+@pytest.mark.parametrize("changes", [[3], {3: 1}])
+def test_overrides_are_texts(changes: Any):
+    with pytest.raises(TypeError, match="an override is text, got 3"):
+        override({"a": 1}, changes)

@@ -100,7 +100,7 @@ def test_rules_with_fans_pass_over_norms(net: Net):
         ({"type": "Normal", "layer": "Linear", "sd": 1}, TypeError, "did you mean 'std'"),
         ({"type": "Constant", "layer": "Linear"}, TypeError, "Constant needs 'val'"),
         ({"type": "Normal"}, ValueError, "Normal names no layer"),
-        ({"type": "Normal", "layer": "Conv3d"}, ValueError, "no layer with weights in Net"),
+        ({"type": "Normal", "layer": "Conv3d"}, ValueError, "no layer in Net"),
         ({"type": "Xavier", "layer": "Linear", "distribution": "x"}, ValueError, "'uniform'"),
         ({"type": "Normal", "override": {"name": "cov"}}, ValueError, "did you mean 'conv'"),
         ({"type": "Normal", "override": {"std": 1}}, ValueError, "no child None"),
@@ -182,3 +182,23 @@ def test_pretrained_positions_of_another_grid_are_resized(tmp_path: Path):
     report = apply_rule(large, {"type": "Pretrained", "checkpoint": str(tmp_path / "small.pth")})
     assert "pos_embed" in report
     torch.testing.assert_close(large.pos_embed[:, :1], small.pos_embed[:, :1])
+
+
+def test_a_layer_without_parameters_is_no_mistake():
+    norm = nn.Sequential(nn.BatchNorm1d(2, affine=False))
+    assert apply_rule(norm, {"type": "Constant", "val": 1, "layer": "_BatchNorm"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ({"type": "Normal", "layer": "Linear", "bias_prob": 1}, "bias_prob is between 0 and 1"),
+        ({"type": "Normal", "layer": "Linear", "bias_prob": "x"}, "bias_prob is between 0 and 1"),
+        ({"type": "Normal", "layer": "Linear", "bias": "x"}, r"init_cfg: Normal\(bias='x'\): "),
+        ({"type": "Normal", "layer": "Linear", "std": -1}, r"init_cfg: Normal\(std=-1\): "),
+        ({"type": "Kaiming", "layer": "Linear", "mode": "fan"}, "Mode fan not supported"),
+    ],
+)
+def test_wrong_values_name_the_rule(net: Net, rule: dict[str, Any], text: str):
+    with pytest.raises(ValueError, match=text):
+        apply_rule(net, rule)

@@ -201,7 +201,7 @@ class TaskModel(BaseModule):
             )
         return x
 
-    def require(self, part: str, what: str) -> Any:
+    def required(self, part: str, what: str) -> Any:
         """The part of this name.
 
         Raises:

@@ -39,8 +39,8 @@ class BEiT(BaseSelfSupervisor):
         Raises:
             ValueError: not two views, or no mask.
         """
-        head = self.require("head", "mode='loss'")
-        generator = self.require("target_generator", "mode='loss'")
+        head = self.required("head", "mode='loss'")
+        generator = self.required("target_generator", "mode='loss'")
         if not isinstance(inputs, list | tuple) or len(inputs) != 2:
             raise ValueError(
                 "BEiT takes two views as inputs: one for the network, one for the tokenizer"

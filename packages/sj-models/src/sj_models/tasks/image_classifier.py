@@ -109,7 +109,7 @@ class ImageClassifier(TaskModel):
         if stage != "backbone" and self.neck is not None:
             feats = self.neck(feats)
         if stage == "pre_logits":
-            head = self.require("head", "stage='pre_logits'")
+            head = self.required("head", "stage='pre_logits'")
             feats = head.pre_logits(feats)
         if time == "mean" and self.has_time:
             return mean_over_time(feats)
@@ -133,7 +133,7 @@ class ImageClassifier(TaskModel):
 
     def loss(self, inputs: Tensor, batch: Any) -> dict[str, Any]:
         """Losses and metrics of the head, for a batch with `label` or `score`."""
-        head = self.require("head", "mode='loss'")
+        head = self.required("head", "mode='loss'")
         if self.rate_loss is None:
             return head.loss(self.extract_feat(inputs), batch)
         with self.rate_loss.watch(self.backbone) as rates:
@@ -148,7 +148,7 @@ class ImageClassifier(TaskModel):
             batch: not needed; passed on to the head.
             reset: False goes on from the states of the last call: a stream in chunks.
         """
-        head = self.require("head", "mode='predict'")
+        head = self.required("head", "mode='predict'")
         return head.predict(self.extract_feat(inputs, reset=reset), batch)
 
 

@@ -75,13 +75,13 @@ class MAE(BaseSelfSupervisor):
             inputs: `[N, C, H, W]` or `[T, N, C, H, W]`.
             **masking: passed on to the backbone, such as `generator` or `noise`.
         """
-        neck = self.require("neck", "reconstruction")
+        neck = self.required("neck", "reconstruction")
         latent, mask, restore = self.backbone(self.as_sequence(inputs), **masking)
         return neck(self.with_class_token(latent), restore), mask
 
     def loss(self, inputs: Tensor, batch: Any = None) -> dict[str, Any]:
         """The reconstruction loss of the hidden patches."""
-        head = self.require("head", "mode='loss'")
+        head = self.required("head", "mode='loss'")
         pred, mask = self.reconstruct(inputs)
         target = inputs if self.target_generator is None else self.target_generator(inputs)
         if pred.dim() == 4 and self.time == "mean":

@@ -116,7 +116,7 @@ class ImageToImageRetriever(TaskModel):
 
     def loss(self, inputs: Tensor, batch: Any) -> dict[str, Any]:
         """Losses and metrics of the head."""
-        head = self.require("head", "mode='loss'")
+        head = self.required("head", "mode='loss'")
         feats = self.tensor(inputs)
         return head.loss(feats if isinstance(feats, tuple | list) else (feats,), batch)
 
