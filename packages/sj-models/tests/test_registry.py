@@ -14,6 +14,7 @@ from torch import nn
 
 from sj_models.errors import ConfigKeyError, ConfigTypeError
 from sj_models.registry import MODELS, Registry, plain
+from sj_neurons import neuron, surrogate
 
 
 class Scale(nn.Module):
@@ -161,19 +162,13 @@ def test_neurons_surrogates_and_layers_have_their_names():
     assert MODELS.build({"type": "LIF", "tau": 3.0}).tau == 3.0
 
 
-def test_surrogates_of_neurons_are_named_or_configured():
-    from sj_neurons.surrogate import ATan
-
-    for surrogate in ("ATan", {"type": "ATan", "alpha": 4.0}, ATan(alpha=4.0)):
-        cfg = {"type": "LIF", "surrogate": surrogate}
-        if isinstance(surrogate, nn.Module):
-            cfg = {"type": "LIF", "surrogate_function": surrogate}
-        assert isinstance(MODELS.build(cfg).surrogate_function, ATan)
-    assert MODELS.build({"type": "LIF", "surrogate": "ATan"}).config["surrogate"] == "ATan"
+def test_wrong_surrogates_are_explained():
     with pytest.raises(KeyError, match=r"^act\.surrogate: there is no 'Atann'.*mean 'ATan'"):
         MODELS.build_at("act", {"type": "LIF", "surrogate": "Atann"})
     with pytest.raises(TypeError, match="takes no argument 'surrogate'"):
         MODELS.build({"type": "Repeat", "T": 2, "surrogate": "ATan"})
+    with pytest.raises(TypeError, match="surrogate or surrogate_function, not both"):
+        MODELS.build({"type": "LIF", "surrogate": "ATan", "surrogate_function": "Sigmoid"})
 
 
 def test_building_uses_defaults_where_the_config_says_nothing(registry: Registry):
@@ -351,4 +346,50 @@ def test_importing_the_registry_imports_no_component():
     code = "import sys, sj_models.registry; print(*[m for m in sys.modules if 'sj_' in m])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {"sj_models", "sj_models.registry", "sj_models.errors", "sj_models.signatures"}
-    assert set(run.stdout.split()) == loaded | {"sj_models.builtin"}
+    assert set(run.stdout.split()) == loaded | {"sj_models.builtin", "sj_models.build_path"}
+
+
+def test_several_names_are_registered_all_or_none(registry: Registry):
+    with pytest.raises(KeyError, match="'Scale' is registered already"):
+        registry.register_module(["New", "Scale"], module=nn.ReLU)
+    assert "New" not in registry
+
+
+def test_a_key_that_is_no_text_is_explained(registry: Registry):
+    with pytest.raises(TypeError, match="Scale takes no argument 1"):
+        registry.build({"type": "Scale", 1: 2})
+
+
+def test_classes_and_surrogates_in_a_config_give_way_to_names():
+    backbone = {
+        "type": "ResNet_CIFAR",
+        "depth": 18,
+        "stem_channels": 4,
+        "base_channels": 4,
+        "neuron": neuron.LIFNode,
+    }
+    tau = {"tau": 3.0, "surrogate_function": surrogate.ATan(alpha=3.0)}
+    built = MODELS.build({"type": "ImageClassifier", "backbone": backbone})
+    assert built.config["backbone"]["neuron"] == "LIFNode"
+    built = MODELS.build({**backbone, "neuron": {"type": neuron.LIFNode, **tau}})
+    described = {"type": "ATan", "alpha": 3.0, "spiking": True}
+    assert built.config["neuron"] == {"type": "LIFNode", **tau, "surrogate_function": described}
+    assert MODELS.build(built.config).config == built.config
+
+
+def test_a_class_stays_where_the_component_takes_no_name(registry: Registry):
+    class Uses(nn.Module):
+        def __init__(self, kind: type[nn.Module]) -> None:
+            super().__init__()
+            self.part = kind()
+
+    built = registry.build({"type": Uses, "kind": Scale})
+    assert registry.build(built.config).config == built.config
+
+
+@pytest.mark.parametrize("key", ["surrogate", "surrogate_function"])
+@pytest.mark.parametrize("value", ["ATan", surrogate.ATan, {"type": "ATan"}, surrogate.ATan()])
+def test_a_neuron_takes_its_surrogate_in_every_form(key: str, value: Any):
+    built = MODELS.build({"type": "LIF", key: value})
+    assert isinstance(built.surrogate_function, surrogate.ATan)
+    assert isinstance(MODELS.build(built.config).surrogate_function, surrogate.ATan)

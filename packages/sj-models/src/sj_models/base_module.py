@@ -20,6 +20,7 @@ class BaseModule(nn.Module):
     Construction leaves torch's own initialisation; :meth:`init_weights` applies, once, the rules of
     `init_cfg` to the whole module, then those of its children, then :meth:`init_own`, and loads
     pretrained weights last, so that they win. `sj_models.build.build` calls it for a whole model.
+    Parts that got all their parameters from a `state_dict` count as initialised.
 
     Args:
         init_cfg: one rule, such as `{"type": "Kaiming", "layer": "Conv2d"}`, or a list of them;
@@ -62,6 +63,14 @@ class BaseModule(nn.Module):
             report |= apply_rule(self, rule)
         self._init_report = report
         return report
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        loaded = [f"{prefix}{name}" in state_dict for name, _ in self.named_parameters()]
+        if self._init_report is None and loaded and all(loaded):
+            self._init_report = {}
 
 
 def _once(init_weights: Callable[[Any], Any]) -> Callable[[Any], dict[str, str]]:

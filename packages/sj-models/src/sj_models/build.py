@@ -18,11 +18,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from .build_path import is_building
 from .config import json_schema, load_config
 from .errors import ConfigError, ConfigTypeError, ConfigValueError
 from .initialise import initialise_children
 from .neurons import is_neuron
-from .registry import MODELS, is_building, plain
+from .registry import MODELS, plain
 
 __all__ = ["build", "build_part", "main", "to_config"]
 

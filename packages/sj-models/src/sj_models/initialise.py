@@ -84,10 +84,9 @@ def apply_rule(module: nn.Module, rule: Mapping[str, Any]) -> Report:
     report: Report = {}
     if layer is not None:
         report |= _initialise(module, kind, arguments, _matcher(layer))
-        if not report:
+        if not any(map(_matcher(layer), module.modules())):
             raise ConfigValueError(
-                f"{kind}: no layer with weights in {type(module).__name__} matches {layer!r}",
-                path="init_cfg",
+                f"{kind}: no layer in {type(module).__name__} matches {layer!r}", path="init_cfg"
             )
     for other in as_rules(override):
         report |= _override(module, other, {"type": kind, **arguments})
@@ -122,7 +121,7 @@ def _initialise(
     text = f"{kind}({', '.join(f'{k}={v!r}' for k, v in arguments.items())})"
     bias, probability = arguments.pop("bias", 0.0), arguments.pop("bias_prob", None)
     if probability is not None:
-        bias = -math.log((1 - probability) / probability)
+        bias = _bias_of(probability)
     fill = _RULES[kind]
     check_arguments(fill, {"weight": None, **arguments}, title=kind, path="init_cfg")
     report: Report = {}
@@ -131,14 +130,24 @@ def _initialise(
             continue
         for name, parameter in layer.named_parameters(recurse=False):
             # fans need two axes: rules with fans pass over the weights of norms
-            if name == "weight" and not (fill in _WITH_FANS and parameter.dim() < 2):
-                fill(parameter, **arguments)
-            elif name == "bias":
-                nn.init.constant_(parameter, bias)
-            else:
+            fits = name == "weight" and not (fill in _WITH_FANS and parameter.dim() < 2)
+            if not fits and name != "bias":
                 continue
+            try:
+                fill(parameter, **arguments) if fits else nn.init.constant_(parameter, bias)
+            except (TypeError, ValueError, RuntimeError) as error:
+                reason = str(error).partition("\n")[0]
+                raise ConfigValueError(f"{text}: {reason}", path="init_cfg") from error
             report[f"{prefix}.{name}".lstrip(".")] = text
     return report
+
+
+def _bias_of(probability: Any) -> float:
+    if not isinstance(probability, (int, float)) or not 0 < probability < 1:
+        raise ConfigValueError(
+            f"bias_prob is between 0 and 1, got {probability!r}", path="init_cfg"
+        )
+    return -math.log((1 - probability) / probability)
 
 
 def _matcher(layer: Any) -> Callable[[nn.Module], bool]:

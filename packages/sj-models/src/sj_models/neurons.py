@@ -24,6 +24,7 @@ from .errors import did_you_mean
 __all__ = [
     "NeuronFactory",
     "NeuronSpec",
+    "described",
     "did_you_mean",
     "is_neuron",
     "neuron_class",
@@ -106,7 +107,9 @@ class NeuronFactory:
         """The config that makes the same neurons; a class from elsewhere stays a class."""
         cls = self.spiking_neuron
         known = _neurons().get(_title(cls).lower()) is cls
-        arguments = {name: _described(value) for name, value in self.arguments.items()}
+        arguments = {
+            name: copy.deepcopy(described(value)) for name, value in self.arguments.items()
+        }
         return {"type": _title(cls) if known else cls, **arguments}
 
     def _signature(self) -> inspect.Signature:
@@ -241,13 +244,13 @@ def _title(neuron: Callable[..., Any]) -> str:
     return getattr(neuron, "__name__", repr(neuron))
 
 
-def _described(value: Any) -> Any:
-    """A surrogate of ours as a config; anything else as it is."""
+def described(value: Any) -> Any:
+    """A surrogate of ours as the config that makes it; anything else as it is."""
     if not isinstance(value, surrogates.SurrogateFunction):
-        return copy.deepcopy(value)
+        return value
     cls = type(value)
     if _surrogates().get(cls.__name__.lower()) is not cls:
-        return copy.deepcopy(value)
+        return value
     taken = _parameters(cls)
     settings = (*value.parameter_names, "spiking")
     return {"type": cls.__name__} | {

@@ -17,29 +17,24 @@ import fnmatch
 import importlib
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, TypeVar, overload
 
 from torch import nn
 
+from .build_path import full_path, under_construction
 from .builtin import BUILTIN
-from .errors import ConfigError, ConfigKeyError, ConfigTypeError, did_you_mean
+from .errors import ConfigKeyError, ConfigTypeError, did_you_mean
 from .signatures import check_arguments, explain_unexpected, parameters
 
-__all__ = ["MODELS", "Description", "Registry", "is_building", "plain"]
+__all__ = ["MODELS", "Description", "Registry", "plain"]
 
 _Component = TypeVar("_Component", bound=Callable[..., Any])
 
 _LIBRARIES = ("sj_neurons.neuron", "sj_neurons.surrogate", "sj_layers", "sj_layers.encoding")
-
-# where we are: the path of keys and the arguments of each component under construction
-_BUILDING: ContextVar[tuple[tuple[str, Mapping[str, Any]], ...]] = ContextVar(
-    "building", default=()
-)
 
 
 @dataclass(frozen=True)
@@ -140,7 +135,8 @@ class Registry:
             raise TypeError(
                 f"{self.name}: only classes and functions are components, got {component!r}"
             )
-        for key in _names(name, self.name) or [getattr(component, "__name__", "")]:
+        names = _names(name, self.name) or [getattr(component, "__name__", "")]
+        for key in names:
             if not key or ":" in key:
                 raise TypeError(f"{self.name}: {key!r} is no name for {component!r}; give name=")
             known = self.module_dict.get(key)
@@ -152,7 +148,7 @@ class Registry:
             ours = self._builtin.get(key, "").partition(":")[0]
             if ours and known is None and component.__module__ != ours:
                 logging.getLogger(__name__).warning("%s replaces that of %s", key, ours)
-            self.module_dict[key] = component
+        self.module_dict.update(dict.fromkeys(names, component))
         return component
 
     def get(self, key: str) -> Callable[..., Any] | None:
@@ -190,7 +186,7 @@ class Registry:
         self, path: str, cfg: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
     ) -> Any:
         """As :meth:`build`; `path` is the key of `cfg` in what is being built, for errors."""
-        path = _full_path(path, cfg)
+        path = full_path(path, cfg)
         if not isinstance(cfg, Mapping):
             text = f"a part is a module or a mapping with the key 'type', got {cfg!r}"
             raise ConfigTypeError(text, path=path)
@@ -198,11 +194,10 @@ class Registry:
         kind = arguments.pop("type", None)
         component = self._component(kind, arguments, path)
         title = kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
-        config = {"type": self._name_of(kind), **self._described(arguments)}
-        if isinstance(arguments.get("surrogate"), (str, Mapping)):
-            self._build_surrogate(component, arguments, path)
+        config = self._described({"type": kind, **arguments})
+        self._build_surrogate(component, arguments, path)
         check_arguments(component, arguments, title=title, path=path)
-        with _under_construction(path, arguments, title):
+        with under_construction(path, arguments, title):
             try:
                 built = component(**arguments)
             except TypeError as error:
@@ -215,15 +210,19 @@ class Registry:
         return built
 
     def _build_surrogate(self, neuron: Any, arguments: dict[str, Any], path: str) -> None:
-        """In configs of neurons `surrogate` is a name or a config."""
-        if "surrogate" in inspect.signature(neuron).parameters or "surrogate" not in parameters(
-            neuron
-        ):
+        """In configs of neurons a surrogate is a name, a class or a config."""
+        given = [key for key in ("surrogate", "surrogate_function") if key in arguments]
+        own = inspect.signature(neuron).parameters if given else ()
+        if not given or "surrogate" in own or "surrogate" not in parameters(neuron):
             return
-        given = arguments.pop("surrogate")
-        with _under_construction(path, {}, "surrogate"):
-            cfg = {"type": given} if isinstance(given, str) else given
-            arguments["surrogate_function"] = self.build_at("surrogate", cfg)
+        if len(given) > 1:
+            raise ConfigTypeError("give surrogate or surrogate_function, not both", path=path)
+        surrogate = arguments.pop(given[0])
+        if isinstance(surrogate, (str, Mapping, type)):
+            cfg = surrogate if isinstance(surrogate, Mapping) else {"type": surrogate}
+            with under_construction(path, {}, "surrogate"):
+                surrogate = self.build_at("surrogate", cfg)
+        arguments["surrogate_function"] = surrogate
 
     def names(self, pattern: str | None = None) -> list[str]:
         """All names, sorted, or those that match a shell pattern such as `*ResNet*`."""
@@ -309,14 +308,29 @@ class Registry:
         return names[0] if names else kind
 
     def _described(self, value: Any) -> Any:
-        """A config without objects: modules and classes give way to what builds them."""
+        """A config without objects: what has a config or a name gives way to it."""
         if isinstance(value, dict):
-            named = {k: self._name_of(v) if k == "type" else v for k, v in value.items()}
-            return {k: self._described(v) for k, v in named.items()}
+            return {
+                key: self._name_of(item)
+                if inspect.isclass(item) and self._may_be_name(key, value.get("type"))
+                else self._described(item)
+                for key, item in value.items()
+            }
         if type(value) in (list, tuple):
             return type(value)(self._described(item) for item in value)
-        config = getattr(value, "config", None) if isinstance(value, nn.Module) else None
-        return plain(config) if isinstance(config, dict) else value
+        if not isinstance(value, nn.Module):
+            return value
+        from .neurons import described  # not at the top: it imports every neuron
+
+        config = getattr(value, "config", None)
+        return plain(config) if isinstance(config, dict) else described(value)
+
+    def _may_be_name(self, key: str, kind: Any) -> bool:
+        if key in ("type", "surrogate"):
+            return True
+        component = self.get(kind) if isinstance(kind, str) else kind
+        parameter = parameters(component).get(key) if callable(component) else None
+        return str in typing.get_args(parameter and parameter.annotation)
 
 
 def plain(value: Any) -> Any:
@@ -326,35 +340,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return tuple(plain(item) for item in value) if type(value) is tuple else value
-
-
-def is_building() -> bool:
-    """Whether a component is under construction."""
-    return bool(_BUILDING.get())
-
-
-@contextmanager
-def _under_construction(path: str, arguments: Mapping[str, Any], title: str) -> Iterator[None]:
-    token = _BUILDING.set((*_BUILDING.get(), (path, arguments)))
-    try:
-        yield
-    except ConfigError:
-        raise
-    except Exception as error:
-        if not hasattr(error, "__notes__"):
-            error.add_note(f"while building {path or 'a component'} ({title})")
-        raise
-    finally:
-        _BUILDING.reset(token)
-
-
-def _full_path(path: str, cfg: Any) -> str:
-    if not is_building():
-        return path
-    parent, arguments = _BUILDING.get()[-1]
-    if not path:  # the constructor said nothing: find the argument that it builds
-        path = next((key for key, value in arguments.items() if value is cfg), "")
-    return ".".join(part for part in (parent, path) if part)
 
 
 def _names(name: Any, owner: str) -> list[str]:

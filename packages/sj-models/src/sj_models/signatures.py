@@ -94,7 +94,7 @@ def explain_unexpected(
 
 
 def _unexpected(name: str, known: Mapping[str, Any], title: str, path: str) -> ConfigTypeError:
-    hint = did_you_mean(name, known) or f"; it takes {', '.join(known) or 'none'}"
+    hint = did_you_mean(str(name), known) or f"; it takes {', '.join(known) or 'none'}"
     return ConfigTypeError(f"{title} takes no argument {name!r}{hint}", path=path)
 
 

@@ -6,14 +6,13 @@ import inspect
 import json
 import os
 import runpy
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ..errors import ConfigKeyError, ConfigTypeError, ConfigValueError
-from ..registry import MODELS, Registry
+from ..registry import MODELS, Registry, plain
 from .merge import join_bases, merge, resolve_references
 from .override import override
 from .yaml12 import dump_yaml, parse_yaml
@@ -57,25 +56,24 @@ def dump_config(cfg: Mapping[str, Any], path: str | Path) -> None:
     """Write plain data as `.yaml`, `.yml` or `.json`; tuples become lists.
 
     Raises:
-        ConfigTypeError: `cfg` holds something that a file cannot, such as a module.
+        ConfigTypeError: `cfg` holds what a file cannot, such as a module or a key that is no text.
         ConfigValueError: another kind of file.
     """
     path = Path(path)
+    cfg = plain(cfg)
     _check_plain(cfg, "", str(path))
     if path.suffix == ".json":
         text = json.dumps(cfg, indent=2, ensure_ascii=False) + "\n"
     elif path.suffix in (".yaml", ".yml"):
-        text = dump_yaml(dict(cfg))
+        text = dump_yaml(cfg)
     else:
         raise ConfigValueError("configs are written as .yaml, .yml or .json", source=str(path))
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _inherited(path: Path, chain: tuple[Path, ...], *, python: bool) -> dict[str, Any]:
@@ -119,7 +117,7 @@ def _read(path: Path, python: bool) -> dict[str, Any]:
         )
         raise ConfigValueError(text, source=source)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigValueError(f"no UTF-8 text: {error}", source=source) from error
     data = _parse_json(text, source) if path.suffix == ".json" else parse_yaml(text, source=source)
@@ -161,7 +159,9 @@ def _check_nested(value: Any, path: str, source: str) -> None:
 def _check_plain(value: Any, path: str, source: str) -> None:
     for key, item in _items(value):
         _check_plain(item, f"{path}.{key}" if path else key, source)
-    if not isinstance(value, (Mapping, list, tuple, str, int, float, type(None))):
+    if isinstance(value, dict) and not all(type(key) is str for key in value):
+        raise ConfigTypeError(f"keys are text, got {list(value)!r}", path=path, source=source)
+    if type(value) not in (dict, list, tuple, str, int, float, bool, type(None)):
         text = f"cannot be written to a file: {value!r}"
         raise ConfigTypeError(text, path=path, source=source)
 

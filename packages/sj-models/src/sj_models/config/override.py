@@ -71,6 +71,8 @@ def _changes(
         raise ConfigTypeError(f"overrides are a list of texts, got {overrides!r}", source=source)
     given = overrides.items() if isinstance(overrides, Mapping) else [(o, None) for o in overrides]
     for text, value in given:
+        if not isinstance(text, str):
+            raise ConfigTypeError(f"an override is text, got {text!r}", source=source)
         match = _FORM.fullmatch(text.strip())
         needs_value = not isinstance(overrides, Mapping) and not text.startswith("~")
         if match is None or needs_value != (match["value"] is not None):
