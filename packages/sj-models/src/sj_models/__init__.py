@@ -38,6 +38,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "spikformer": ("Spikformer",),
     "spiking_resnet": ("SpikingResNet", "spiking_resnet18"),
     "spiking_vgg": ("SpikingVGG",),
+    "spiking_vggws_ottt": ("OTTTSpikingVGG",),
     "spikingformer": ("Spikingformer",),
     "weights": ("WeightsReport", "load_weights"),
     "zoo": ("ModelRecord",),
@@ -71,6 +72,7 @@ _MODULES = (
     "spikformer",
     "spiking_resnet",
     "spiking_vgg",
+    "spiking_vggws_ottt",
     "spikingformer",
     # components
     "backbones",

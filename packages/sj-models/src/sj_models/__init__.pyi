@@ -23,6 +23,7 @@ from . import spike_firing as spike_firing
 from . import spikformer as spikformer
 from . import spiking_resnet as spiking_resnet
 from . import spiking_vgg as spiking_vgg
+from . import spiking_vggws_ottt as spiking_vggws_ottt
 from . import spikingformer as spikingformer
 from . import targets as targets
 from . import tasks as tasks
@@ -62,6 +63,7 @@ from .spikformer import Spikformer as Spikformer
 from .spiking_resnet import SpikingResNet as SpikingResNet
 from .spiking_resnet import spiking_resnet18 as spiking_resnet18
 from .spiking_vgg import SpikingVGG as SpikingVGG
+from .spiking_vggws_ottt import OTTTSpikingVGG as OTTTSpikingVGG
 from .spikingformer import Spikingformer as Spikingformer
 from .tasks import MAE as MAE
 from .tasks import BaseSelfSupervisor as BaseSelfSupervisor

@@ -139,7 +139,8 @@ def _features(
         channels = item
 
 
-def _plan(depth: int) -> list[int | str]:
+def plan_of(depth: int) -> list[int | str]:
+    """Channels of the convolutions of a VGG with so many layers, and its max-pools."""
     plan: list[int | str] = []
     for channels, convolutions in zip((64, 128, 256, 512, 512), _DEPTHS[depth], strict=True):
         plan += [*[channels] * convolutions, "M"]
@@ -170,7 +171,7 @@ def _plain(depth: int) -> Callable[..., SpikingVGG]:
         strict: bool = True,
         **kwargs: Any,
     ) -> SpikingVGG:
-        arguments = {"cfg": _plan(depth), "spiking_neuron": spiking_neuron, **kwargs}
+        arguments = {"cfg": plan_of(depth), "spiking_neuron": spiking_neuron, **kwargs}
         source = {"pretrained": pretrained, "weights": weights, "strict": strict}
         return make(SpikingVGG, arguments, name=name, progress=progress, **source)
 
@@ -192,7 +193,7 @@ def _normalised(depth: int) -> Callable[..., SpikingVGG]:
         strict: bool = True,
         **kwargs: Any,
     ) -> SpikingVGG:
-        arguments = {"cfg": _plan(depth), "batch_norm": True, "norm_layer": norm_layer}
+        arguments = {"cfg": plan_of(depth), "batch_norm": True, "norm_layer": norm_layer}
         arguments |= {"spiking_neuron": spiking_neuron, **kwargs}
         source = {"pretrained": pretrained, "weights": weights, "strict": strict}
         return make(SpikingVGG, arguments, name=name, progress=progress, **source)

@@ -75,6 +75,17 @@ _FAMILIES: dict[str, dict[str, _Row]] = {
         "spiking_vgg16_bn": (138_365_992, 15, _IMAGENET),
         "spiking_vgg19_bn": (143_678_248, 18, _IMAGENET),
     },
+    "spiking_vggws_ottt": {
+        "ottt_spiking_vgg11": (132_863_336, 10, _IMAGENET),
+        "ottt_spiking_vgg13": (133_047_848, 12, _IMAGENET),
+        "ottt_spiking_vgg16": (138_357_544, 15, _IMAGENET),
+        "ottt_spiking_vgg19": (143_667_240, 18, _IMAGENET),
+        "ottt_spiking_vgg11_ws": (132_874_280, 10, _IMAGENET),
+        "ottt_spiking_vgg13_ws": (133_058_984, 12, _IMAGENET),
+        "ottt_spiking_vgg16_ws": (138_369_960, 15, _IMAGENET),
+        "ottt_spiking_vgg19_ws": (143_680_936, 18, _IMAGENET),
+        "ottt_spiking_vggws": (9_736_232, 8, _CIFAR),
+    },
     "parametric_lif_net": {
         "MNISTNet": (13_201_124, 4, (1, 28, 28)),
         "FashionMNISTNet": (13_201_124, 4, (1, 28, 28)),
