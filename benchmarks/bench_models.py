@@ -307,7 +307,13 @@ def main() -> int:
         else:
             write(text, Path(options.json))
     asked = [target for name, row in result["models"].items() for target in targets(name, row)]
-    failures = [what for what, _, _, holds in asked if not holds] if options.check else []
+    failures = [what for what, _, _, holds in asked if not holds]
+    failures += [
+        f"{name}: no SpikingJelly to compare with"
+        for name, row in result["models"].items()
+        if "training_gain" not in row
+    ]
+    failures = failures if options.check else []
     if failures:
         print(f"missed: {', '.join(failures)}", file=sys.stderr)
     return 1 if failures else 0
