@@ -46,12 +46,17 @@ def test_from_memory_and_files(state, tmp_path):
         assert set(model.weights_report.loaded) == set(state)
 
 
-@pytest.mark.parametrize("wrapper", ["model", "state_dict", "model_state_dict"])
-def test_from_checkpoints_and_parallel_models(state, tmp_path, wrapper):
+@pytest.mark.parametrize("wrapper", ["model", "state_dict", "model_state_dict", "net"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+def test_from_checkpoints_of_parallel_and_compiled_models(
+    state, tmp_path, monkeypatch, wrapper, prefix
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
     file = tmp_path / "checkpoint.pth"
-    parallel = {f"module.{key}": value for key, value in state.items()}
-    torch.save({wrapper: parallel, "epoch": 3, "args": argparse.Namespace(lr=0.1)}, file)
-    assert equal(with_weights(file), state)
+    trained = {f"{prefix}{key}": value for key, value in state.items()}
+    torch.save({wrapper: trained, "epoch": 3, "args": argparse.Namespace(lr=0.1)}, file)
+    for given in (file, file.as_uri()):
+        assert equal(make(MNISTNet, SMALL, weights=given, progress=False), state)
 
 
 @pytest.fixture
@@ -168,9 +173,18 @@ def test_without_strictness_the_differences_are_reported(state):
 
 
 def test_sources_that_are_none(tmp_path):
-    text = tmp_path / "list.pth"
+    text, words, cut, whole = (tmp_path / f"{name}.pth" for name in ("list", "words", "cut", "net"))
     torch.save([1, 2], text)
+    words.write_text("hello world")
+    torch.save(net(), whole)
+    cut.write_bytes(whole.read_bytes()[:3000])
+    (tmp_path / "empty.pth").touch()
     cases = [
+        (words, ValueError, "words.pth is no file of weights"),
+        (cut, ValueError, "cut.pth is no file of weights, or it is damaged"),
+        (tmp_path / "empty.pth", ValueError, "empty.pth is no file of weights"),
+        (whole, ValueError, r"net.pth holds more than tensors.*save net.state_dict\(\)"),
+        ({1: torch.zeros(1)}, ValueError, "the state dict holds no state dict"),
         (tmp_path / "absent.pth", FileNotFoundError, "no file .*absent.pth"),
         (text, ValueError, "list.pth holds no state dict"),
         ({"a": 1}, ValueError, "the state dict holds no state dict"),

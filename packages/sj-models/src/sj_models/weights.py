@@ -6,10 +6,14 @@ Weights of ANNs fit: what only the neurons have (such as PLIF's `w`) keeps its v
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
-from collections.abc import Iterable, Mapping
+import pickle
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +58,8 @@ TORCHVISION_FILES = {
 
 Weights = str | os.PathLike[str] | Mapping[str, Any] | Any  # the last: an enum with a `url`
 
-_WRAPPERS = ("state_dict", "model", "model_state_dict")  # keys of checkpoints around weights
+_WRAPPERS = ("state_dict", "model", "model_state_dict", "net")  # keys of checkpoints around weights
+_PREFIX = re.compile(r"^(module\.|_orig_mod\.)+")  # of parallel and of compiled models
 
 
 @dataclass(frozen=True)
@@ -155,22 +160,23 @@ def read_weights(
         FileNotFoundError: no such file.
         RuntimeError: a download does not have its published hash.
         TypeError: weights of another kind.
-        ValueError: no state dict.
+        ValueError: no state dict, or a file that is damaged or holds anything but plain data.
     """
     url = getattr(weights, "url", weights)
     if isinstance(weights, Mapping):
         source, found = "the state dict", weights
     elif isinstance(url, str) and "://" in url:
         source = url.rpartition("/")[2]
-        found = load_state_dict_from_url(
-            url, map_location=map_location, progress=progress, check_hash=True, weights_only=True
+        found = _read(
+            source,
+            partial(load_state_dict_from_url, url, progress=progress, check_hash=True),
+            map_location,
         )
     elif isinstance(weights, str | os.PathLike):
         source = os.fspath(weights)
         if not Path(source).is_file():
             raise FileNotFoundError(f"no file {source} with weights")
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            found = torch.load(source, map_location=map_location, weights_only=True)
+        found = _read(source, partial(torch.load, source), map_location)
     else:
         raise TypeError(
             f"weights must be a URL, a path, a state dict or an enum with a url, got {weights!r}"
@@ -178,9 +184,28 @@ def read_weights(
     for wrapper in _WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]
-    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
+    if not isinstance(found, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in found.items()
+    ):
         raise ValueError(f"{source} holds no state dict (names of parameters with tensors)")
-    return source, {key.removeprefix("module."): value for key, value in found.items()}
+    return source, {_PREFIX.sub("", key): value for key, value in found.items()}
+
+
+def _read(source: str, load: Callable[..., Any], map_location: Any) -> Any:
+    """What a file holds, without running any of it."""
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return load(map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{source} holds more than tensors, which may be code, or is no file of weights; save "
+            "net.state_dict() instead"
+        ) from error
+    except (EOFError, KeyError, OSError, RuntimeError) as error:
+        unreachable = isinstance(error, OSError) and error.errno != errno.EINVAL
+        if unreachable or "invalid hash" in str(error):
+            raise
+        raise ValueError(f"{source} is no file of weights, or it is damaged") from error
 
 
 def _same_but_channels(own: Tensor, given: Tensor) -> bool:
