@@ -182,8 +182,9 @@ def test_output_numbers():
     for wrong in (4, -5, ()):
         with pytest.raises(ValueError, match="net: out_indices must be from -4 to 3"):
             checked_out_indices("net", wrong, 4)
-    with pytest.raises(TypeError, match="integers"):
-        checked_out_indices("net", (0.5,), 4)
+    for wrong in ((0.5,), True, None, "3"):
+        with pytest.raises(TypeError, match="net: out_indices must be integers"):
+            checked_out_indices("net", wrong, 4)
 
 
 @pytest.mark.parametrize("kind", ["ResNet", "MobileNetV2", "VisionTransformer"])

@@ -140,3 +140,5 @@ def test_wrong_arguments():
         pretrain()(torch.rand(1, 3, 24, 16))
     with pytest.raises(ValueError, match=r"expected a mask \(2, 4, 4\) or \(2, 16\), got \(2, 9\)"):
         pretrain()(images(None), torch.zeros(2, 9))
+    with pytest.raises(TypeError, match="mask must be a tensor or None, got True"):
+        pretrain()(images(None), True)

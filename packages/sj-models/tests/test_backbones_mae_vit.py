@@ -187,6 +187,12 @@ def test_ratios_out_of_range(ratio):
         random_masking(torch.rand(1, 4, 2), ratio)
 
 
+@pytest.mark.parametrize("mask", [torch.ones(2, 16), "yes", 1])
+def test_a_mask_is_wanted_or_not(mask):
+    with pytest.raises(TypeError, match="mask must be True, False or None"):
+        NETS[None](images(None), mask)
+
+
 def test_noise_of_another_shape():
     with pytest.raises(ValueError, match=r"expected noise \(2, 16\), got \(2, 9\)"):
         NETS[None](images(None), noise=torch.rand(2, 9))

@@ -141,7 +141,7 @@ def test_positions_start_small_and_cut_off():
     [
         ({"arch": "tiny"}, "there is no arch 'tiny'.*deit-tiny"),
         ({"arch": {"embed_dims": 8}}, "arch needs the keys embed_dims, num_layers"),
-        ({"arch": {**ARCH, "num_layers": 0}}, "all at least 1"),
+        ({"arch": {**ARCH, "num_layers": 0}}, "arch: num_layers must be 1 or more"),
         ({"out_type": "tokens"}, "out_type must be one of .*raw"),
         ({"with_cls_token": False, "out_type": "cls_token"}, "needs a cls token"),
         ({"frozen_stages": 3}, "frozen_stages must be at most 2"),
@@ -152,6 +152,11 @@ def test_positions_start_small_and_cut_off():
         ({"neuron": "LIF", "patch_cfg": {"stride": 2}}, "with neuron= there are no"),
         ({"out_indices": 2}, "out_indices must be from -2 to 1"),
         ({"img_size": 3}, "at least one patch"),
+        ({"patch_size": 0}, "patch_size must be 1 or more"),
+        ({"arch": None}, "arch needs the keys"),
+        ({"interpolate_mode": "cubic"}, "interpolate_mode must be one of .*'bicubic'"),
+        ({"neuron": "LIF", "norm_cfg": {"type": "BN1d"}}, "with neuron= there are no"),
+        ({"neuron": "LIF", "qkv_bias": False}, "with neuron= there are no"),
     ],
 )
 def test_wrong_arguments_fail_at_construction(options, message):

@@ -124,6 +124,9 @@ def test_equal_scores_give_the_first_class():
             "leave decode to the head",
         ),
         ({"loss": {"type": "CrossEntropyLos"}}, KeyError, "CrossEntropyLoss"),
+        ({"topk": (1, 0)}, ValueError, r"topk must be 1 or more, got \(1, 0\)"),
+        ({"topk": "5"}, ValueError, "topk must be 1 or more, got '5'"),
+        ({"topk": (), "cal_acc": True}, ValueError, "topk must be 1 or more"),
     ],
 )
 def test_wrong_options(options, error, message):
@@ -140,6 +143,8 @@ def test_wrong_inputs():
         ClsHead().loss((SCORES,), {"label": LABEL[:2]})
     with pytest.raises(ValueError, match="pool positions before the head"):
         ClsHead().predict((SCORES[None],))
+    with pytest.raises(ValueError, match=r"with T > 0, got shape \(0,"):
+        ClsHead().predict((SCORES[:0],))
     with pytest.raises(ValueError, match="have no time axis"):
         ClsHead(readout="membrane").predict((SCORES[0],))
 

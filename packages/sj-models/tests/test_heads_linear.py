@@ -28,6 +28,9 @@ def test_start_of_the_weights():
 def test_errors_say_what_to_change():
     with pytest.raises(ValueError, match="num_classes must be 1 or more, got 0"):
         LinearClsHead(0, 4)
+    for wrong in (True, "3", 2.0):
+        with pytest.raises(TypeError, match="num_classes must be an integer"):
+            LinearClsHead(wrong, 4)
     head = LinearClsHead(5, 4)
     with pytest.raises(ValueError, match="in_channels=4, but the features have 6 channels"):
         head((torch.rand(2, 6),))

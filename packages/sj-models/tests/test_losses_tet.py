@@ -75,6 +75,8 @@ def test_errors():
         TETLoss(TETLoss())
     with pytest.raises(ValueError, match="TETLoss: reduction must be one of"):
         TETLoss(reduction="max")
+    with pytest.raises(ValueError, match=r"step_weights must be \[T\], got \(1, 2\)"):
+        TETLoss(step_weights=[[1, 2]])
     for shape in ((N, K), (0, N, K)):
         with pytest.raises(ValueError, match=r"expected scores \[T, N, K\] with T > 0"):
             TETLoss()(torch.zeros(shape), LABEL)

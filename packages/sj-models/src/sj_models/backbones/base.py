@@ -18,7 +18,7 @@ from sj_neurons import functional
 
 from ..base_module import BaseModule
 
-__all__ = ["Backbone", "FeatureInfo", "InitConfig", "checked_out_indices"]
+__all__ = ["Backbone", "FeatureInfo", "InitConfig", "check_sizes", "checked_out_indices"]
 
 InitConfig = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -64,6 +64,7 @@ class Backbone(BaseModule):
         init_cfg: InitConfig = None,
     ) -> None:
         super().__init__(init_cfg)
+        check_sizes(type(self).__name__, in_channels=in_channels)
         self.in_channels = in_channels
         self.frozen_stages, self.norm_eval = frozen_stages, norm_eval
         self.spiking = spiking
@@ -139,6 +140,20 @@ def _checked_input(x: Tensor, owner: str, spiking: bool, in_channels: int) -> Te
     return x
 
 
+def check_sizes(owner: str, **sizes: Any) -> None:
+    """Refuse numbers, or tuples of numbers, that are no integers from 1 on.
+
+    Raises:
+        TypeError, ValueError: names `owner` and the argument.
+    """
+    for name, given in sizes.items():
+        for size in given if isinstance(given, (list, tuple)) else (given,):
+            if not isinstance(size, int) or isinstance(size, bool):
+                raise TypeError(f"{owner}: {name} must be made of integers, got {given!r}")
+            if size < 1:
+                raise ValueError(f"{owner}: {name} must be 1 or more, got {given!r}")
+
+
 def checked_out_indices(
     owner: str, out_indices: int | Iterable[int], outputs: int
 ) -> tuple[int, ...]:
@@ -148,8 +163,9 @@ def checked_out_indices(
         ValueError: none, or one out of range.
         TypeError: something else than integers.
     """
-    indices = (out_indices,) if isinstance(out_indices, int) else tuple(out_indices)
-    if not all(isinstance(index, int) for index in indices):
+    given: Any = out_indices
+    indices = tuple(given) if isinstance(given, Iterable) else (given,)
+    if not all(isinstance(i, int) and not isinstance(i, bool) for i in indices):
         raise TypeError(f"{owner}: out_indices must be integers, got {out_indices!r}")
     if not indices or not all(-outputs <= index < outputs for index in indices):
         raise ValueError(

@@ -294,6 +294,7 @@ class BEiTPretrainViT(BEiTViT):
                 None for none.
 
         Raises:
+            TypeError: a mask that is no tensor.
             ValueError: a mask of another shape.
         """
         if mask is None:
@@ -301,6 +302,8 @@ class BEiTPretrainViT(BEiTViT):
         x = self.check_input(x)
         resolution = self.patch_embed.resolution((x.shape[-2], x.shape[-1]))
         length = resolution[0] * resolution[1]
+        if not isinstance(mask, Tensor):
+            raise TypeError(f"{type(self).__name__}: mask must be a tensor or None, got {mask!r}")
         hidden = mask.flatten(1).to(x.dtype)
         if hidden.shape != (x.shape[-4], length):
             raise ValueError(

@@ -159,7 +159,15 @@ class MAEViT(VisionTransformer):
         Returns:
             with a mask: tokens `[N, 1 + keep, D]` (`[T, N, keep, D]` if spiking), mask `[N, L]`
             (1 is hidden), and the indices `[N, L]` that restore the order.
+
+        Raises:
+            TypeError: a mask that is no truth value.
         """
+        if not isinstance(mask, bool | None):
+            raise TypeError(
+                f"{type(self).__name__}: mask must be True, False or None, got "
+                f"{type(mask).__name__}; noise= decides which patches are hidden"
+            )
         if not mask:
             return super().forward(x)
         x = self.check_input(x)

@@ -23,7 +23,7 @@ import sj_layers as layer
 
 from ..layers_from_config import Config, activation_factory, build_conv_layer, build_norm_layer
 from ..neurons import NeuronSpec
-from .base import Backbone, FeatureInfo, InitConfig, checked_out_indices
+from .base import Backbone, FeatureInfo, InitConfig, check_sizes, checked_out_indices
 from .layer_factory import ConvModule, LayerFactory
 from .residual_block import BasicBlock, BlockOptions, Bottleneck, ConfiguredBlock, Residual
 
@@ -122,8 +122,10 @@ class ResNet(Backbone):
         owner = type(self).__name__
         if depth not in self.arch_settings:
             known = ", ".join(map(str, self.arch_settings))
-            raise KeyError(f"{owner}: invalid depth {depth}; choose one of {known}")
+            raise KeyError(f"{owner}: invalid depth {depth!r}; choose one of {known}")
         self.depth, self.deep_stem, self.avg_down = depth, deep_stem, avg_down
+        check_sizes(owner, stem_channels=stem_channels, base_channels=base_channels)
+        check_sizes(owner, strides=strides, dilations=dilations, num_stages=num_stages)
         self.num_stages, self.strides_of_stages = num_stages, tuple(strides)
         self.conv_cfg, self.norm_cfg = conv_cfg, norm_cfg
         self.options = BlockOptions(residual, str(connect).upper(), style, with_cp)
@@ -131,6 +133,7 @@ class ResNet(Backbone):
         self.block, blocks = self.arch_settings[depth]
         self.stage_blocks = blocks[:num_stages]
         self.expansion = self.block.expansion if expansion is None else expansion
+        check_sizes(owner, expansion=self.expansion)
         self.out_indices = checked_out_indices(owner, out_indices, num_stages)
         if zero_init_residual is None:
             zero_init_residual = residual == "ms" or (residual == "basic" and not self.spiking)

@@ -24,7 +24,7 @@ from torch import Tensor, fx, nn
 from ..layers_from_config import Config, build_norm_layer
 from ..neurons import NeuronSpec, did_you_mean, neuron_factory
 from ..transformer_parts import Neurons
-from .base import Backbone, FeatureInfo, InitConfig, checked_out_indices
+from .base import Backbone, FeatureInfo, InitConfig, check_sizes, checked_out_indices
 from .drop_path import drop_path_rates
 from .patch_embed import PatchEmbed, SpikingPatchEmbed
 from .position import pair, resize_position_embedding
@@ -47,6 +47,7 @@ _SIZES = {
 ARCHITECTURES: dict[str, dict[str, int]] = {
     name: dict(zip(_KEYS, sizes, strict=True)) for names, sizes in _SIZES.items() for name in names
 }
+_MODES = ("nearest", "nearest-exact", "bilinear", "bicubic", "area")
 _OUT_TYPES = ("raw", "cls_token", "featmap", "avg_featmap")
 
 
@@ -79,7 +80,7 @@ class VisionTransformer(Backbone):
         patch_size: side of a patch in pixels.
         in_channels: channels of the input.
         out_indices: layers whose tokens are returned; negative ones count from the end.
-        drop_rate: dropout after the positions, in the MLPs and after the attention.
+        drop_rate: dropout after the positions and, in an ANN, in the MLPs and after the attention.
         drop_path_rate: probability of leaving out a branch of the last layer for a sample.
         qkv_bias: whether the projections of query, key and value have a bias (ANN).
         norm_cfg: norm of the tokens (ANN).
@@ -152,6 +153,7 @@ class VisionTransformer(Backbone):
         self.layer_scale_init_value, self.drop_rate = layer_scale_init_value, drop_rate
         self.qkv_bias, self.norm_cfg, self.final_norm = qkv_bias, norm_cfg, final_norm
         self._neurons = _neurons(type(self).__name__, neuron)
+        check_sizes(type(self).__name__, img_size=img_size, patch_size=patch_size)
         self._check(pre_norm or patch_cfg or layer_cfgs)
         self.patch_embed = self._make_patch_embed(
             patch_size, {"bias": not pre_norm, **(patch_cfg or {})}
@@ -267,10 +269,17 @@ class VisionTransformer(Backbone):
             raise ValueError(
                 f"{owner}: out_type must be one of {_OUT_TYPES}, got {self.out_type!r}"
             )
-        if self.spiking and (for_anns or self.layer_scale_init_value or self.with_cls_token):
+        if self.interpolate_mode not in _MODES:
+            raise ValueError(
+                f"{owner}: interpolate_mode must be one of {_MODES}, got {self.interpolate_mode!r}"
+            )
+        changed = self.norm_cfg != LAYER_NORM or not self.qkv_bias
+        if self.spiking and (
+            for_anns or changed or self.layer_scale_init_value or self.with_cls_token
+        ):
             raise ValueError(
                 f"{owner}: with neuron= there are no with_cls_token, layer_scale_init_value, "
-                "pre_norm, patch_cfg and layer_cfgs"
+                "qkv_bias, norm_cfg, pre_norm, patch_cfg and layer_cfgs"
             )
         if self.out_type == "cls_token" and not self.with_cls_token:
             raise ValueError(f"{owner}: out_type='cls_token' needs a cls token; use 'avg_featmap'")
@@ -357,10 +366,9 @@ def _architecture(owner: str, arch: str | Mapping[str, int]) -> dict[str, int]:
                 f"of {', '.join(ARCHITECTURES)} or a mapping"
             )
         return ARCHITECTURES[arch]
-    if set(arch) != set(_KEYS) or any(value < 1 for value in arch.values()):
-        raise ValueError(
-            f"{owner}: arch needs the keys {', '.join(_KEYS)}, all at least 1, got {dict(arch)}"
-        )
+    if not isinstance(arch, Mapping) or set(arch) != set(_KEYS):
+        raise ValueError(f"{owner}: arch needs the keys {', '.join(_KEYS)}, got {arch!r}")
+    check_sizes(f"{owner}: arch", **arch)
     return dict(arch)
 
 

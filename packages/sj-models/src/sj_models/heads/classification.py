@@ -44,7 +44,8 @@ class ClsHead(BaseModule):
             fires, as a module or config, such as `{"type": "NonSpikingLIFNode", "tau": 4.0}`.
 
     Raises:
-        ValueError: an unknown `decode`, a readout that decodes itself, or a batch without target.
+        ValueError: an unknown `decode`, a `topk` that is no integer from 1 on, a readout that
+            decodes itself, or a batch without target.
         TypeError: another readout.
     """
 
@@ -60,6 +61,8 @@ class ClsHead(BaseModule):
         super().__init__(init_cfg)
         self.loss_module = CrossEntropyLoss() if loss is None else build_part(loss, path="loss")
         self.topk = (topk,) if isinstance(topk, int) else tuple(topk)
+        if (cal_acc and not self.topk) or not all(type(k) is int and k > 0 for k in self.topk):
+            raise ValueError(f"{type(self).__name__}: topk must be 1 or more, got {topk!r}")
         self.cal_acc = cal_acc
         self.readout = self._built_readout(readout)
         default = "mean" if self.readout is None else "last"
@@ -98,10 +101,10 @@ class ClsHead(BaseModule):
             ValueError: scores of another rank.
         """
         scores = self(feats)
-        if scores.dim() not in (2, 3):
+        if scores.dim() not in (2, 3) or (scores.dim() == 3 and len(scores) == 0):
             raise ValueError(
-                f"{type(self).__name__}: expected scores [N, K] or [T, N, K], got shape "
-                f"{tuple(scores.shape)}; pool positions before the head"
+                f"{type(self).__name__}: expected scores [N, K] or [T, N, K] with T > 0, got "
+                f"shape {tuple(scores.shape)}; pool positions before the head"
             )
         if self.readout is None:
             return scores

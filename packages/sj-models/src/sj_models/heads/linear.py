@@ -63,8 +63,10 @@ def check_classes(owner: str, num_classes: int) -> None:
     """Refuse a number of classes below 1.
 
     Raises:
-        ValueError: names `owner`.
+        TypeError, ValueError: names `owner`.
     """
+    if type(num_classes) is not int:
+        raise TypeError(f"{owner}: num_classes must be an integer, got {num_classes!r}")
     if num_classes < 1:
         raise ValueError(f"{owner}: num_classes must be 1 or more, got {num_classes}")
 

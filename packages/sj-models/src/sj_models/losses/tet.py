@@ -72,6 +72,8 @@ class TETLoss(nn.Module):
         weights = None
         if step_weights is not None:
             weights = torch.as_tensor(step_weights, dtype=torch.get_default_dtype())
+            if weights.dim() != 1:
+                raise ValueError(f"TETLoss: step_weights must be [T], got {tuple(weights.shape)}")
         self.register_buffer("step_weights", weights, persistent=False)
         self.reduction = checked_reduction("TETLoss", reduction)
         self.loss_weight = loss_weight
