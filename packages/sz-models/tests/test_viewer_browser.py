@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import subprocess
 import threading
 
 import numpy as np
@@ -21,6 +22,11 @@ T, H, W = 81, 12, 16
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
+def starts(path: str) -> bool:
+    """False for a file that only says where a browser can be had, as some systems have it."""
+    return subprocess.run([path, "--version"], capture_output=True, timeout=60).returncode == 0
+
+
 @pytest.fixture(scope="module")
 def server():
     light = np.linspace(0, 255, H * W).reshape(H, W).astype(np.uint8)
@@ -35,7 +41,7 @@ def server():
 
 @pytest.fixture(scope="module")
 def browser():
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    path = next(filter(starts, filter(None, map(shutil.which, BROWSERS))), None)
     if path is None:
         pytest.skip("no Chromium on PATH; install it, e.g. apt-get install chromium")
     # Chromium's sandbox does not work for root, nor in most containers.
