@@ -214,6 +214,23 @@ def test_spikeclip_is_stretched(cfg, data, tmp_path):
     assert (levels.min(), levels.max()) == (0, 255)
 
 
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("img_norm", [False, True])
+def test_the_mean_is_that_of_the_samples(cfg, data, img_norm, free):
+    cfg.img_norm = img_norm
+    brightness = type("Brightness", (sz.BaseModel,), {"free_brightness": free})
+    pipeline = Pipeline(
+        cfg, MeanConfig(model_params={"gain": 3.0}, model_cls_local=brightness), data
+    )
+    rows = []
+    for i in range(2):
+        pipeline.infer_from_dataset(i)
+        folder = pipeline.folder.path / "infer_from_dataset" / "base_dataset" / "test"
+        rows += table(folder / f"{i:06d}" / "metrics.csv")
+    for name, mean in pipeline.cal_metrics().items():
+        assert mean == pytest.approx(sum(float(row[name]) for row in rows) / 2)
+
+
 def test_data_without_true_images(cfg, data, monkeypatch):
     data.with_img = False
     pipeline = Pipeline(cfg, "tfp", data)

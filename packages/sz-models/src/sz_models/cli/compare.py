@@ -17,7 +17,9 @@ from .arguments import (
     Request,
     add_command,
     add_methods,
+    add_rate,
     add_recording,
+    add_tile,
     check_target,
     open_recording,
     parse_methods,
@@ -47,9 +49,8 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--frame", "--key-frame", type=int, metavar="K", help="key frame (default the middle one)"
     )
-    command.add_argument(
-        "--rate", type=float, default=1.0, metavar="R", help="spikes per frame at full brightness"
-    )
+    add_rate(command)
+    add_tile(command)
     command.add_argument(
         "--version", "--release", metavar="V", help="released weights (default v023)"
     )
@@ -89,6 +90,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 rate=arguments.rate,
                 version=_release(arguments.version, request, weights),
                 weights=weights.get(request.method),
+                tile=arguments.tile,
             )
             seconds = time.perf_counter() - begin
             values = {name: compute_metric(name, image, truth) for name in metrics}

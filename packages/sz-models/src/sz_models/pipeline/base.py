@@ -21,6 +21,7 @@ from sj_datasets.spike_camera import (
     build_dataset_name,
 )
 
+from ..brightness import finish_image, stretch
 from ..config import BaseModelConfig
 from ..cost import ModelCost, measure_cost
 from ..images import save_image
@@ -30,7 +31,6 @@ from ..models import BaseModel
 from ..registry import build_model_cfg, default_config
 from ..streams import Spikes
 from .config import PipelineConfig
-from .finish import finish_image, stretch
 from .run_folder import new_run_folder
 from .scores import Scores, as_text, available_metrics
 from .sources import as_batch, as_truth, check_rate, read_recording, read_truth
@@ -205,8 +205,10 @@ class BasePipeline:
                 with torch.no_grad():
                     outputs = model.get_outputs_dict(on_device)
                 recon, truth = model.get_paired_imgs(on_device, outputs)
-                recon = recon.float().clamp(0, 1)
-                scores[label].add(recon, truth.clamp(0, 1) if with_img else None)
+                free = self.cfg.img_norm or model.free_brightness
+                recon = finish_image(recon, 1.0, free_brightness=free)
+                truth = stretch(truth) if self.cfg.img_norm else truth.clamp(0, 1)
+                scores[label].add(recon, truth if with_img else None)
         means = {label: score.mean() for label, score in scores.items()}
         rows: list[dict[str, Any]] = []
         for label, score in scores.items():
