@@ -115,6 +115,7 @@ def test_one_image_of_a_long_recording_is_read_in_part(spikes):
         ({"rate": float("nan")}, "rate must be a positive number"),
         ({"version": "v9"}, "unknown version"),
         ({"tile": (0, 8)}, "at least 1 row"),
+        ({"ckpt_path": "a.pth"}, "method 'tfp' has no weights"),
     ],
     ids=str,
 )

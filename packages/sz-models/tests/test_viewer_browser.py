@@ -129,6 +129,67 @@ def test_method_and_window_change_the_picture(page, server):
     assert page.is_hidden("#window")
 
 
+def test_wrong_values_are_told_in_the_page(page, server):
+    for field, wrong, good in (
+        ("window", "42", "41"),
+        ("window", "999", "41"),
+        ("bright", "", "1"),
+    ):
+        page.fill(f"#{field}", wrong)
+        page.press(f"#{field}", "Tab")
+        told = page.inner_text("#status.bad")
+        assert told.split(":")[0] == page.inner_text(f"#{field}-row").strip()
+        assert len(told.split(":")[1]) > 5
+        assert np.array_equal(levels(page, "image"), expected(server, "tfp", T // 2))
+        page.fill(f"#{field}", good)
+        page.press(f"#{field}", "Tab")
+        drawn(page)
+        assert page.inner_text("#status") == ""
+        page.click("#auto")
+        drawn(page)
+    page.fill("#from", "50")
+    page.fill("#to", "10")
+    page.click("#mp4")
+    assert page.inner_text("#status.bad").startswith("To: ")
+
+
+def test_a_viewer_that_ended_is_told_in_the_page(page):
+    page.route("**/api/**", lambda route: route.abort())
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#status.bad")
+    assert "does not answer" in page.inner_text("#status")
+    page.unroute("**/api/**")
+    page.faults.clear()
+    page.keyboard.press("ArrowRight")
+    drawn(page)
+    assert page.inner_text("#status") == ""
+
+
+def test_arrows_scrub_after_a_button_was_used(page):
+    page.click("#forth")
+    page.keyboard.press("ArrowRight")
+    drawn(page)
+    assert page.input_value("#frame") == str(T // 2 + 2)
+    page.keyboard.press("Space")
+    drawn(page)
+    assert page.input_value("#frame") == str(T // 2 + 3)
+
+
+def test_spikes_have_no_brightness(page):
+    page.select_option("#method", "spikes")
+    drawn(page)
+    assert page.is_hidden("#bright")
+    assert page.is_hidden("#auto")
+    assert np.array_equal(levels(page, "image"), levels(page, "spikes"))
+
+
+@pytest.mark.parametrize("width", [320, 400, 1280, 2560])
+def test_the_page_fits_any_width(page, width):
+    page.set_viewport_size({"width": width, "height": 700})
+    drawn(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_a_click_follows_the_pixel(page):
     box = page.locator("#image").bounding_box()
     cell = box["width"] / W

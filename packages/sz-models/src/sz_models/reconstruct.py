@@ -103,14 +103,16 @@ def build_method(
         tile: rows and columns of the parts that an image is made in.
 
     Raises:
-        ValueError: unknown method, an option it has not, or ``tile`` with a network that needs
-            whole images.
+        ValueError: unknown method, an option it has not, weights for a method without, or ``tile``
+            with a network that needs whole images.
         FileNotFoundError: the weights are not there.
     """
     cfg = default_config(method)
     params = {**cfg.model_params, **_network_options(cfg, options)}
     cfg = replace(cfg, model_params=params, tile=cfg.tile if tile is None else tile)
     if ckpt_path is not None:
+        if not cfg.require_params:
+            raise ValueError(f"method {method!r} has no weights, but got ckpt_path={ckpt_path!r}")
         cfg = replace(cfg, ckpt_path=os.fspath(ckpt_path))
         version = "local"
     elif version is None:

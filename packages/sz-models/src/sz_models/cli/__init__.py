@@ -11,8 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from ..viewer import command as view
-from . import bench, compare, info, methods, reconstruct, simulate
+from . import bench, compare, info, methods, reconstruct, simulate, view
 from .arguments import Parser
 
 __all__ = ["main"]
@@ -24,7 +23,7 @@ _COMMANDS = (
     info.add,
     simulate.add,
     bench.add,
-    view.add_command,
+    view.add,
 )
 _INTERRUPTED = 130
 _CLOSED_PIPE = 141

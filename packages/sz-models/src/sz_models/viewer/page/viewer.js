@@ -103,22 +103,24 @@ const color = (name) => getComputedStyle(document.documentElement).getPropertyVa
 
 function drawHistogram(counts) {
   const [context, width, height] = plot($("histogram"));
-  const bins = 32;
-  const bars = Array.from({ length: bins }, (_, i) =>
-    counts.slice((i * 256) / bins, ((i + 1) * 256) / bins).reduce((a, b) => a + b, 0));
-  const highest = Math.sqrt(Math.max(...bars, 1));
+  const seen = [...counts.keys()].filter((level) => counts[level]);
+  // A mean of few frames has few levels: bars as wide as those are apart, at most 12 pixels.
+  const gaps = seen.slice(1).map((level, i) => level - seen[i]).sort((a, b) => a - b);
+  const cell = width / 256;
+  const bar = Math.max(cell, Math.min(12, (gaps[gaps.length >> 1] ?? 256) * cell - 1));
+  const highest = Math.sqrt(Math.max(...counts));
   context.fillStyle = color("--accent");
-  bars.forEach((count, i) => {
-    const bar = (Math.sqrt(count) / highest) * (height - 16);
-    context.fillRect((i * width) / bins, height - 14 - bar, width / bins - 1, bar);
-  });
+  for (const level of seen) {
+    const tall = (Math.sqrt(counts[level]) / highest) * (height - 16);
+    const left = (level + 0.5) * cell - bar / 2;
+    context.fillRect(Math.min(width - bar, Math.max(0, left)), height - 14 - tall, bar, tall);
+  }
   context.fillStyle = color("--dim");
   context.fillRect(0, height - 14, width, 1);
   for (const [level, x, align] of [[0, 0, "left"], [128, width / 2, "center"], [255, width, "right"]]) {
     context.textAlign = align;
     context.fillText(level, x, height - 2);
   }
-  const seen = [...counts.keys()].filter((level) => counts[level]);
   const total = counts.reduce((a, b) => a + b, 0);
   const mean = counts.reduce((sum, count, level) => sum + count * level, 0) / total;
   const text = say("levels", { m: mean.toFixed(1), a: seen[0], b: seen[seen.length - 1] });
@@ -223,16 +225,25 @@ function go(frame) {
   return draw();
 }
 
+// Whether the fields that are seen hold what they may; tells what is wrong with the first other one.
+function right(...ids) {
+  const wrong = ids.map($).find((field) => field.offsetParent && !field.checkValidity());
+  if (wrong) {
+    play(false);
+    tell(`${wrong.labels[0].textContent.trim()}: ${wrong.validationMessage}`, true);
+  }
+  return !wrong;
+}
+
 function settings() {
   const method = $("method").value;
   const least = shortest(method);
   $("window-row").hidden = least === null;
   $("sigma-row").hidden = method !== "gtfp";
-  $("bright").disabled = method === "spikes";
+  for (const id of ["bright-row", "bright-buttons"]) $(id).hidden = method === "spikes";
   $("window").min = (least ?? 1) | 1;  // odd, as its steps are counted from it
   $("about").textContent = say(`a.${method}`);
-  const fields = ["window", "sigma", "bright"].filter((id) => $(id).offsetParent);
-  if (!fields.every((id) => $(id).reportValidity())) return;
+  if (!right("window", "sigma", "bright")) return;
   const [low, high] = bounds();
   for (const id of ["time", "frame", "from", "to"]) [$(id).min, $(id).max] = [low, high];
   $("from").value = Math.max(low, Math.min(high, $("from").value));
@@ -262,6 +273,7 @@ function pick(x, y) {
 }
 
 async function saveVideo() {
+  if (!right("window", "sigma", "bright", "from", "to", "every", "fps")) return;
   $("mp4").disabled = true;
   tell(say("making"));
   try {
@@ -282,7 +294,8 @@ async function saveVideo() {
 }
 
 function onKey(event) {
-  if (event.target.closest("input:not([type=range]), select, button, a")) return;
+  if (event.target.closest("input:not([type=range]), select")) return;
+  if (event.key === " " && event.target.closest("button, a")) return;
   const stride = event.shiftKey ? 10 : 1;
   const [low, high] = bounds();
   const targets = {
