@@ -244,7 +244,7 @@ def test_arrays_are_shown_too(spikes, monkeypatch):
     serve(spikes, open_browser=False)
     serve(torch.from_numpy(spikes), name="mine", open_browser=False)
     assert [(info["name"], info["frames"]) for info in seen] == [("spikes", T), ("mine", T)]
-    with pytest.raises(ValueError, match="0 and 1"):
+    with pytest.raises(ValueError, match="must be 0 or 1"):
         serve(spikes * 2, open_browser=False)
 
 
