@@ -147,6 +147,13 @@ def test_wrong_values_are_told_in_the_page(page, server):
         assert page.inner_text("#status") == ""
         page.click("#auto")
         drawn(page)
+    page.fill("#window", "42")
+    page.press("#window", "Tab")
+    page.keyboard.press("Escape")
+    page.click("#spikes")
+    drawn(page)
+    assert page.inner_text("#status.bad").startswith("Window")
+    page.fill("#window", "41")
     page.fill("#from", "50")
     page.fill("#to", "10")
     page.click("#mp4")

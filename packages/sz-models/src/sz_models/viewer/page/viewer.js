@@ -42,7 +42,7 @@ const $ = (id) => document.getElementById(id);
 const say = (key, values = {}) =>
   TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
-const state = { info: null, frame: 0, x: 0, y: 0, playing: false, busy: false, stale: false };
+const state = { info: null, frame: 0, x: 0, y: 0, playing: false, busy: false, stale: false, making: false };
 
 // ---- the server ----
 
@@ -104,16 +104,23 @@ const color = (name) => getComputedStyle(document.documentElement).getPropertyVa
 function drawHistogram(counts) {
   const [context, width, height] = plot($("histogram"));
   const seen = [...counts.keys()].filter((level) => counts[level]);
-  // A mean of few frames has few levels: bars as wide as those are apart, at most 12 pixels.
-  const gaps = seen.slice(1).map((level, i) => level - seen[i]).sort((a, b) => a - b);
-  const cell = width / 256;
-  const bar = Math.max(cell, Math.min(12, (gaps[gaps.length >> 1] ?? 256) * cell - 1));
-  const highest = Math.sqrt(Math.max(...counts));
-  context.fillStyle = color("--accent");
+  // Few levels, as a mean of few frames has, are drawn each, as wide as they are apart.
+  const group = seen.length > 64 ? 4 : 1;
+  const cell = (width * group) / 256;
+  const bars = new Map();
   for (const level of seen) {
-    const tall = (Math.sqrt(counts[level]) / highest) * (height - 16);
-    const left = (level + 0.5) * cell - bar / 2;
-    context.fillRect(Math.min(width - bar, Math.max(0, left)), height - 14 - tall, bar, tall);
+    const bar = Math.floor(level / group);
+    bars.set(bar, (bars.get(bar) ?? 0) + counts[level]);
+  }
+  const places = [...bars.keys()];
+  const gaps = places.slice(1).map((place, i) => place - places[i]).sort((a, b) => a - b);
+  const thick = Math.max(2, Math.round(Math.min(12, (gaps[gaps.length >> 1] ?? 256) * cell - 1)));
+  const highest = Math.sqrt(Math.max(...bars.values()));
+  context.fillStyle = color("--accent");
+  for (const [place, count] of bars) {
+    const tall = (Math.sqrt(count) / highest) * (height - 16);
+    const left = Math.round((place + 0.5) * cell - thick / 2);
+    context.fillRect(Math.min(width - thick, Math.max(0, left)), height - 14 - tall, thick, tall);
   }
   context.fillStyle = color("--dim");
   context.fillRect(0, height - 14, width, 1);
@@ -181,7 +188,7 @@ async function draw() {
       state.stale = false;
       await drawAll();
     } while (state.stale);
-    tell("");
+    if (right("window", "sigma", "bright")) tell(state.making ? say("making") : "");
   } catch (error) {
     play(false);
     tell(error.message, true);
@@ -275,7 +282,9 @@ function pick(x, y) {
 async function saveVideo() {
   if (!right("window", "sigma", "bright", "from", "to", "every", "fps")) return;
   $("mp4").disabled = true;
+  state.making = true;
   tell(say("making"));
+  let told;
   try {
     const reply = await ask("api/video", {
       ...view(), start: $("from").value, stop: Number($("to").value) + 1,
@@ -286,10 +295,12 @@ async function saveVideo() {
     link.download = `${$("method").value}_${$("from").value}-${$("to").value}.mp4`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    tell(say("made"));
+    told = [say("made")];
   } catch (error) {
-    tell(error.message, true);
+    told = [error.message, true];
   }
+  state.making = false;
+  tell(...told);
   $("mp4").disabled = false;
 }
 
