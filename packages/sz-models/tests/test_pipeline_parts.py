@@ -12,7 +12,7 @@ from sj_datasets.spike_camera import save_vidar_dat, write_uhsr
 from sz_models import psnr
 from sz_models.pipeline import PipelineConfig, new_run_folder
 from sz_models.pipeline.scores import Scores, as_text, available_metrics
-from sz_models.pipeline.sources import as_batch, as_truth, check_rate, read_recording
+from sz_models.pipeline.sources import as_batch, as_truth, read_recording
 
 # Folders
 
@@ -147,12 +147,6 @@ def test_true_images_of_any_kind():
 def test_bad_true_images_are_refused(image, message):
     with pytest.raises(ValueError, match=message):
         as_truth(image, torch.zeros(1, 5, 4, 8))
-
-
-@pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf])
-def test_bad_rates_are_refused(rate):
-    with pytest.raises(ValueError, match="rate must be a positive number"):
-        check_rate(rate)
 
 
 # Scores

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,12 +12,13 @@ from torch import Tensor
 
 from sj_datasets import SpikeStream
 
+from ._numbers import check_positive, whole
 from .brightness import finish_image
 from .config import BaseModelConfig
 from .models import BaseModel
 from .networks import network_parameters, resolve_network
 from .registry import build_model_cfg, default_config
-from .streams import Spikes
+from .streams import Spikes, check_axes
 
 __all__ = ["build_method", "open_stream", "reconstruct"]
 
@@ -70,8 +70,7 @@ def reconstruct(
         >>> reconstruct(torch.ones(50, 4, 8), method="tfp", window=11, rate=2.0).unique().tolist()
         [0.5]
     """
-    if not rate > 0 or not math.isfinite(rate):
-        raise ValueError(f"rate must be a positive number, got {rate}")
+    check_positive(rate=rate)
     model = build_method(
         method,
         {"window": window, "sigma": sigma},
@@ -130,9 +129,11 @@ def open_stream(
     """A stream as it is, or a ``.dat`` file as a ``SpikeStream``.
 
     Raises:
-        ValueError: a file without height and width.
+        TypeError: no stream.
+        ValueError: a file without height and width, a stream of other axes or without frames.
     """
     if not isinstance(spikes, (str, os.PathLike)):
+        check_axes(spikes, "THW")
         return spikes
     if height is None or width is None:
         raise ValueError(f"{spikes}: a .dat file has no header; give height and width")
@@ -147,5 +148,7 @@ def _network_options(cfg: BaseModelConfig, options: Mapping[str, Any]) -> dict[s
             continue
         if known is not None and _OPTIONS[name] not in known:
             raise ValueError(f"method {cfg.model_name!r} has no option {name!r}")
+        if name == "window":
+            value = whole(name, value)
         chosen[_OPTIONS[name]] = value
     return chosen

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ._numbers import check_positive, whole
 from .brightness import finish_image
-from .classical.gtfp import check_positive, gtfp_at, gtfp_reach
+from .classical.gtfp import gtfp_at, gtfp_reach
 from .classical.isi import isi_video
 from .classical.sweep import Out, spike_frames, video_buffer
 from .classical.tfi import tfi_video
@@ -19,6 +20,7 @@ from .classical.tfp import tfp_video
 from .classical.tfstp import ShortTermPlasticity, equalize
 from .classical.window import half_window
 from .reconstruct import build_method, open_stream
+from .registry import check_name
 from .streams import Spikes
 from .tiling import check_tile
 
@@ -100,10 +102,8 @@ def reconstruct_video(
         [1.0, 1.0, 1.0, 1.0]
     """
     check_positive(rate=rate)
-    name = method.lower()
+    name = check_name(method).lower()
     stream = open_stream(spikes, height, width, strict=strict)
-    if len(stream.shape) != 3:
-        raise ValueError(f"stream must be [T, H, W], got {list(stream.shape)}")
     chosen: dict[str, Any] = {"window": window, "sigma": sigma}
     sweep = _sweep(name, chosen)
     if tile is not None:
@@ -164,6 +164,7 @@ def _sweep(name: str, chosen: dict[str, Any]) -> _Sweep | None:
 def _key_frames(
     n_frames: int, before: int, after: int, start: int | None, stop: int | None, step: int
 ) -> range:
+    step = whole("step", step)
     if step < 1:
         raise ValueError(f"step must be at least 1, got {step}")
     first, end = before, n_frames - after
@@ -171,8 +172,9 @@ def _key_frames(
         raise ValueError(
             f"the method needs {before + after + 1} frames, but the stream has {n_frames}"
         )
-    keys = range(first if start is None else start, end if stop is None else stop, step)
-    if len(keys) == 0:
+    start = first if start is None else whole("start", start)
+    keys = range(start, end if stop is None else whole("stop", stop), min(step, n_frames))
+    if not keys:
         raise ValueError(f"no key frames from {keys.start} to {keys.stop - 1}")
     if keys[0] < first or keys[-1] >= end:
         raise ValueError(

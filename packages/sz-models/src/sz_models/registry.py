@@ -132,7 +132,7 @@ def build_model_name(name: str) -> BaseModel:
 
 def default_config(name: str) -> BaseModelConfig:
     """Default configuration of a name."""
-    method = find_method(name)
+    method = find_method(check_name(name))
     if method is None:
         raise ValueError(unknown_name("method", name, METHODS))
     cfg = method.config()
@@ -140,6 +140,17 @@ def default_config(name: str) -> BaseModelConfig:
         return cfg
     # Registered under a name of its own: the network is found by that name.
     return dataclasses.replace(cfg, model_name=name)
+
+
+def check_name(name: str) -> str:
+    """Refuse what is no name, such as a configuration.
+
+    Raises:
+        TypeError: no text.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a method is chosen by its name, such as 'tfp', got {name!r}")
+    return name
 
 
 def _list(name: str) -> None:

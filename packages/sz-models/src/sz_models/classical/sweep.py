@@ -14,7 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..streams import Spikes, as_tensor
+from sj_datasets import SpikeStream
+
+from ..streams import Spikes, as_tensor, check_axes
 
 __all__ = ["Kernel", "Out", "count_dtype", "key_count", "spike_frames", "sweep", "video_buffer"]
 
@@ -26,19 +28,17 @@ def spike_frames(stream: Spikes) -> NDArray[np.uint8]:
     """A stream as contiguous uint8 ``[T, H, W]`` of 0 and 1, copied only where it must be.
 
     Raises:
+        TypeError: no stream.
         ValueError: not three axes, no frames, or values other than 0 and 1.
     """
-    if len(shape := tuple(stream.shape)) != 3:
-        raise ValueError(f"stream must be [T, H, W], got {list(shape)}")
-    if 0 in shape:
-        raise ValueError(f"stream has no spikes to look at: its shape is {list(shape)}")
-    if not isinstance(stream, (Tensor, np.ndarray)):
+    check_axes(stream, "THW")
+    if isinstance(stream, SpikeStream):
         return stream[:]
     given = as_tensor(stream).detach().cpu()
     if given.dtype == torch.bool:
         return given.contiguous().view(torch.uint8).numpy()
     frames = given.to(torch.uint8).contiguous()
-    exact = given.dtype == torch.uint8 or bool((frames == given).all())
+    exact = given.dtype == torch.uint8 or bool((frames.to(given.dtype) == given).all())
     spikes = frames.numpy()
     if not exact or spikes.max() > 1:
         raise ValueError("spikes must be 0 or 1, but the stream holds other values")
@@ -49,6 +49,7 @@ def video_buffer(out: Out | None, shape: tuple[int, ...], dtype: torch.dtype) ->
     """``out`` as a tensor, or a new one.
 
     Raises:
+        TypeError: ``out`` is no tensor or array.
         ValueError: ``out`` has another shape or element type, or is no plain CPU memory.
     """
     if out is None:
@@ -66,6 +67,8 @@ def video_buffer(out: Out | None, shape: tuple[int, ...], dtype: torch.dtype) ->
 
 
 def _shared(out: NDArray[np.generic]) -> Tensor:
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a tensor or an array, got {type(out).__name__}")
     if not out.flags.writeable:
         raise ValueError("out is read-only")
     return torch.from_numpy(out)
@@ -105,12 +108,15 @@ def sweep(
     return images
 
 
-def key_count(n_frames: int, half: int, window: int) -> int:
+def key_count(stream: Spikes, half: int, window: int) -> int:
     """Number of key frames whose windows lie in the stream.
 
     Raises:
+        TypeError: no stream.
         ValueError: there is none.
     """
+    check_axes(stream, "THW")
+    n_frames = stream.shape[0]
     if n_frames <= 2 * half:
         raise ValueError(
             f"window {window} needs {2 * half + 1} frames, but the stream has {n_frames}; use a "

@@ -68,7 +68,7 @@ def tfp_video(
         [1, 2, 2]
     """
     half = half_window(window, smallest=1)
-    shape = (key_count(stream.shape[0], half, window), *stream.shape[1:])
+    shape = (key_count(stream, half, window), *stream.shape[1:])
     dtype = count_dtype(2 * half + 1)
     images = video_buffer(out, shape, dtype if counts else torch.float32)
     kernel = count_spikes if counts else _average

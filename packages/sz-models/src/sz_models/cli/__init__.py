@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _CLOSED_PIPE
     except MemoryError as error:
         return _failed(f"not enough memory: {error}")
-    except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except (ImportError, OSError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         return _failed(str(error))
     except KeyboardInterrupt:
         _failed("interrupted; nothing was written")

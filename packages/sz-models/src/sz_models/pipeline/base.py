@@ -21,6 +21,7 @@ from sj_datasets.spike_camera import (
     build_dataset_name,
 )
 
+from .._numbers import check_positive
 from ..brightness import finish_image, stretch
 from ..config import BaseModelConfig
 from ..cost import ModelCost, measure_cost
@@ -33,7 +34,7 @@ from ..streams import Spikes
 from .config import PipelineConfig
 from .run_folder import new_run_folder
 from .scores import Scores, as_text, available_metrics
-from .sources import as_batch, as_truth, check_rate, read_recording, read_truth
+from .sources import as_batch, as_truth, read_recording, read_truth
 
 __all__ = ["BasePipeline"]
 
@@ -132,7 +133,7 @@ class BasePipeline:
         image: Tensor | NDArray[np.generic] | None,
         *parts: str,
     ) -> dict[str, Tensor]:
-        check_rate(rate)
+        check_positive(rate=rate)
         spike = as_batch(stream, self._length(), self._device())
         truth = None if image is None else as_truth(image, spike)
         cfg = self.cfg
