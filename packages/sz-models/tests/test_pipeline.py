@@ -372,3 +372,24 @@ def test_bad_input_writes_nothing(cfg, data, spike, rate, img, message):
     with pytest.raises(ValueError, match=message):
         pipeline.infer_from_spk(spike, rate, img)
     assert not (pipeline.folder.path / "infer_from_spk").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (b"", {}, "the file is empty"),
+        (b"123", {}, "less than one 16x24 frame"),
+        (bytes(41 * H * W // 8 + 5), {}, "5 bytes remain after 41 frames"),
+        (bytes(41 * H * W // 8), {"width": W + 8}, "not a whole number of 16x32 frames"),
+        (bytes(40 * H * W // 8), {}, "window 41"),
+        (bytes(41 * H * W // 8), {"rate": np.nan}, "rate must be a positive number"),
+        (bytes(41 * H * W // 8), {"remove_head": True, "width": 16}, "16"),
+    ],
+    ids=["empty", "short", "truncated", "wrong size", "window", "rate", "head"],
+)
+def test_bad_files_write_nothing(cfg, data, tmp_path, content, options, message):
+    (tmp_path / "a.dat").write_bytes(content)
+    pipeline = Pipeline(cfg, "tfp", data)
+    with pytest.raises(ValueError, match=message):
+        pipeline.infer_from_file(tmp_path / "a.dat", **{"height": H, "width": W, **options})
+    assert not (pipeline.folder.path / "infer_from_file").exists()
