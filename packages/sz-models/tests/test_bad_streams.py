@@ -122,6 +122,9 @@ def test_other_axes(ways, name, kind):
 @pytest.mark.parametrize("name", EMPTY)
 def test_streams_without_spikes(ways, name, kind):
     ways.refuse(kind(EMPTY[name]), ValueError, "spikes are empty: [")
+    for name in ("pipeline", "ensemble"):
+        with pytest.raises(ValueError, match=r"spikes are empty: \[0, 61"):
+            ways.calls[name](kind(GOOD[None][:0]))
 
 
 @pytest.mark.parametrize("name", TYPES)
