@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -27,16 +28,21 @@ def starts(path: str) -> bool:
     return subprocess.run([path, "--version"], capture_output=True, timeout=60).returncode == 0
 
 
-@pytest.fixture(scope="module")
-def server():
-    light = np.linspace(0, 255, H * W).reshape(H, W).astype(np.uint8)
-    stream = SpikeStream.from_array(simulate_image(light, T, rng=0))
-    with ViewerServer(Frames(stream, "ramp.dat")) as running:
+@contextmanager
+def serving(spikes: np.ndarray, name: str):
+    with ViewerServer(Frames(SpikeStream.from_array(spikes), name)) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.02,))
         thread.start()
         yield running
         running.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def server():
+    light = np.linspace(0, 255, H * W).reshape(H, W).astype(np.uint8)
+    with serving(simulate_image(light, T, rng=0), "ramp.dat") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +201,18 @@ def test_the_page_fits_any_width(page, width):
     page.set_viewport_size({"width": width, "height": 700})
     drawn(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_single_tall_frame_is_shown_whole(browser):
+    with serving(np.ones((1, 80, 8), np.uint8), "tall.dat") as running:
+        page = open_page(browser, running)
+        box = page.locator("#image").bounding_box()
+        assert box["height"] < page.viewport_size["height"]
+        enabled = (
+            "[...document.getElementById('method')].filter(o => !o.disabled).map(o => o.value)"
+        )
+        assert page.evaluate(enabled) == ["spikes", "tfp", "gtfp"]
+        page.context.close()
 
 
 def test_a_click_follows_the_pixel(page):

@@ -358,9 +358,14 @@ async function start() {
   }
   document.title = `${info.name} \u2013 sz-models`;
   $("name").textContent = info.name;
+  document.documentElement.style.setProperty("--aspect", info.width / info.height);
   $("size").textContent = say("size", { w: info.width, h: info.height, n: info.frames });
   $("last").textContent = `/ ${info.frames - 1}`;
-  for (const { name } of info.methods) $("method").add(new Option(say(`m.${name}`), name));
+  for (const { name, shortest: least } of info.methods) {
+    const option = new Option(say(`m.${name}`), name);
+    option.disabled = (least | 1) > info.window.most;
+    $("method").add(option);
+  }
   $("method").value = "tfp";
   [$("window").value, $("window").max] = [info.window.default, info.window.most];
   [$("sigma").value, $("sigma").max] = [info.sigma.default, info.sigma.most];
