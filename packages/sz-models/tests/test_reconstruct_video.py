@@ -65,6 +65,18 @@ def test_networks_go_one_by_one():
     assert torch.equal(torch.stack(video), stream[:41].float())
 
 
+@pytest.mark.parametrize("name", ["tfp", "tfstp"])
+def test_a_registered_method_shadows_the_built_in_one(monkeypatch, name):
+    monkeypatch.setattr("sz_models.registry._registered", {})
+    monkeypatch.setattr("sz_models.registry.METHODS", list(sz_models.METHODS))
+    sz_models.register(name, sz_models.BaseModel, _first_config, _First, replace=True)
+    stream = random_stream(45)
+    video = list(reconstruct_video(stream, name))
+    assert torch.equal(torch.stack(video), stream[:41].float())
+    image = sz_models.reconstruct(stream, method=name, key_frame=7)
+    assert torch.equal(image, stream[5].float())
+
+
 @pytest.mark.parametrize("method", ["tfp", "tfi", "gtfp", "isi", "first"])
 def test_tiles_change_nothing(method):
     stream = random_stream(60)

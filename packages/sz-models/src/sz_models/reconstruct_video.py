@@ -20,7 +20,7 @@ from .classical.tfp import tfp_video
 from .classical.tfstp import ShortTermPlasticity, equalize
 from .classical.window import half_window
 from .reconstruct import build_method, open_stream
-from .registry import check_name
+from .registry import check_name, is_registered
 from .streams import Spikes
 from .tiling import check_tile
 
@@ -105,12 +105,13 @@ def reconstruct_video(
     name = check_name(method).lower()
     stream = open_stream(spikes, height, width, strict=strict)
     chosen: dict[str, Any] = {"window": window, "sigma": sigma}
-    sweep = _sweep(name, chosen)
-    if tile is not None:
+    shadowed = is_registered(name)
+    sweep = None if shadowed else _sweep(name, chosen)
+    if tile is not None and not shadowed:
         _check_tiles(name, tile)
     model: Any = None
     before = after = sweep.margin if sweep else 0
-    if sweep is None and name != "tfstp":
+    if shadowed or (sweep is None and name != "tfstp"):
         model = build_method(method, chosen, version=version, ckpt_path=ckpt_path, tile=tile)
         before = model.input_length() // 2
         after = model.input_length() - before - 1
@@ -125,7 +126,7 @@ def reconstruct_video(
         images = _by_plasticity(stream, keys)
     else:
         images = _one_by_one(stream, model, keys)
-    free = name == "tfstp" if model is None else model.free_brightness
+    free = model.free_brightness if model is not None else sweep is None
     return _finished(images, rate, free, buffer)
 
 

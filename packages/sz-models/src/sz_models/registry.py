@@ -98,6 +98,11 @@ def find_method(name: str) -> Method | None:
     return _registered.get(key) or _built_in.get(key)
 
 
+def is_registered(name: str) -> bool:
+    """Whether a user registered this name, which may shadow a built-in method."""
+    return name.lower() in _registered
+
+
 def find_arch(name: str) -> tuple[Callable[..., Any] | None, list[str]]:
     """Network of a name and the tables that were searched for it."""
     key = name.lower()

@@ -55,7 +55,7 @@ class BaseModel(nn.Module):
 
     net: nn.Module
     free_brightness: ClassVar[bool] = False
-    """Whether images have no fixed brightness, so that they are stretched to be shown."""
+    """Whether images have no fixed brightness: they are stretched instead of divided by a rate."""
     size_multiple: ClassVar[int] = 1
     """Sides that the network takes are multiples of this."""
 
