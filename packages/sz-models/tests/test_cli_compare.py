@@ -34,10 +34,21 @@ def test_a_sheet_and_a_table_of_several_methods(folder, capsys):
         assert sheet.width > 300
 
 
-def test_without_truth_there_are_no_metrics_and_no_files(folder, capsys):
+def test_without_truth_there_are_no_metrics_and_without_a_name_the_sheet_has_one(folder, capsys):
     assert main(["compare", *RECORDING]) == 0
-    assert capsys.readouterr().out.splitlines()[0].split() == ["method", "seconds"]
-    assert sorted(path.name for path in folder.iterdir()) == ["a.dat", "truth.png"]
+    told = capsys.readouterr()
+    assert told.out.splitlines()[0].split() == ["method", "seconds"]
+    assert "compare.png" in told.err
+    assert sorted(path.name for path in folder.iterdir()) == ["a.dat", "compare.png", "truth.png"]
+
+
+def test_a_brightness_that_does_not_fit_the_truth_is_told(folder, capsys):
+    assert main(["compare", *RECORDING[:-2], "--gt", "truth.png"]) == 0
+    told = capsys.readouterr().err
+    assert "--rate 0." in told
+    rate = told.split("--rate ")[1].split()[0]
+    assert main(["compare", *RECORDING[:-1], rate, "--gt", "truth.png"]) == 0
+    assert "hint" not in capsys.readouterr().err
 
 
 def test_a_brightness_without_scale_needs_no_rate(folder):
