@@ -73,11 +73,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _ratio(ratio: Any, times: dict[str, Any]) -> dict[str, Any]:
+    binds = ratio.allocator in (None, allocator())
     return {
         "slow": ratio.slow,
         "fast": ratio.fast,
-        "least": ratio.least,
-        "most": ratio.most,
+        "least": ratio.least if binds else None,
+        "most": ratio.most if binds else None,
         "value": round(times[ratio.slow].ms / times[ratio.fast].ms, 2),
     }
 

@@ -42,7 +42,7 @@ def say_in(language: str) -> Say:
 def results(folder: Path = RESULTS) -> list[Row]:
     """All measurements that pages show, those on a CPU first."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    known = ("neuron", "training", "events")
+    known = ("neuron", "training", "events", "reconstruct", "networks")
     ours = [r for r in found if r.get("benchmark") in known and r.get("schema") == 1]
     return sorted(ours, key=lambda r: (r["settings"].get("device", "cpu") != "cpu", r["benchmark"]))
 
@@ -221,6 +221,33 @@ def growth(result: Row, say: Say) -> Table:
     return Table(head, cells)
 
 
+def videos(result: Row, say: Say) -> Table:
+    """Images at all key frames: ours, Spike-Zoo's loop, and writing so much memory alone."""
+    ms = {name: time["ms"] for name, time in result["ms"].items()}
+    head = [say("video"), f"sz-models, {say('ms')}", f"Spike-Zoo, {say('ms')}", say("floor")]
+    head += [say("faster than").format("Spike-Zoo"), say("must"), say("aim")]
+    cells = []
+    for name, row in result["gains"].items():
+        method, kind = name.split(" ")
+        floor = "counts" if kind in ("counts", "intervals") else kind
+        times = (ms[name], ms[f"spikezoo {method}"], ms[f"floor {floor}"])
+        gains = (f"{row[which]:g}" for which in ("gain", "must", "aim"))
+        cells.append([f"{method}, {say(kind)}", *map(number, times), *gains])
+    return Table(head, cells)
+
+
+def networks(result: Row, say: Say) -> Table:
+    """One image by each network, ours and Spike-Zoo's."""
+    head = [say("network"), f"sz-models, {say('ms')}", f"Spike-Zoo, {say('ms')}"]
+    head += [say("faster than").format("Spike-Zoo"), say("must")]
+    cells = [
+        [name, number(row["ours"]["ms"]), number(row["spikezoo"]["ms"])]
+        + [f"{row[which]:g}" for which in ("gain", "must")]
+        for name, row in result["networks"].items()
+    ]
+    return Table(head, cells)
+
+
 def machine(result: Row, say: Say) -> Table:
     """What was measured on."""
     cpu, settings = result["cpu"], result["settings"]
@@ -248,6 +275,8 @@ TABLES: dict[str, Callable[[Row, Say], Table]] = {
     "training": training,
     "parts": parts,
     "growth": growth,
+    "videos": videos,
+    "networks": networks,
     "machine": machine,
 }
 
@@ -256,7 +285,7 @@ def table(kind: str, result: Row, language: str) -> Table:
     """One of `TABLES`; without rows if the result lacks the part."""
     if kind == "machine" and result["benchmark"] != "neuron":
         return Table([], [])  # the same machine, told once
-    part = "cpu" if kind == "machine" else kind
+    part = {"machine": "cpu", "videos": "gains"}.get(kind, kind)
     return TABLES[kind](result, say_in(language)) if result.get(part) else Table([], [])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from sj_datasets.errors import FormatError
 from sj_datasets.events import Events
+from sj_datasets.formats._aedat3_packets import PacketReader
 from sj_datasets.formats.aedat3 import load_aedat_v3, read_aedat3, write_aedat3
 
 HEADER = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
@@ -230,3 +232,59 @@ def test_damage_gives_events_inside_the_sensor_or_a_format_error(
         return
     assert events.count <= len(data) // 8
     assert events["t"].min(initial=0) >= 0
+
+
+Packets = list[tuple[int, int, int, int, int]]
+
+
+@st.composite
+def packet_lists(draw: st.DrawFn) -> Packets:
+    """Repeated packets: times, used slots, unused slots, overflow, bytes of a slot."""
+    one = st.tuples(
+        st.integers(1, 12),
+        st.integers(0, 9),
+        st.integers(0, 3),
+        st.sampled_from([0, 0, 0, 2]),
+        st.sampled_from([8, 8, 8, 8, 16]),
+    )
+    return draw(st.lists(one, max_size=8))
+
+
+@settings(max_examples=200, deadline=None)
+@given(packets=packet_lists(), chunk=st.sampled_from([64, 128, 264, 1 << 12]))
+def test_slots_do_not_depend_on_packets_and_chunks(
+    scratch: Path, packets: Packets, chunk: int
+) -> None:
+    parts, expected, n = [], [], 0
+    for times, number, unused, overflow, size in packets:
+        for _ in range(times):
+            slots = [
+                struct.pack("<II", n + i, 3 * (n + i)).ljust(size, b"x") for i in range(number)
+            ]
+            expected += [(n + i, 3 * (n + i), overflow) for i in range(number)]
+            n += number
+            rest = [bytes(size)] * unused
+            parts.append(packet(*slots, *rest, number=number, overflow=overflow, size=size))
+            parts[-1] = parts[-1][:24] + struct.pack("<I", n % 5) + parts[-1][28:]  # valid
+    scratch.write_bytes(b"any bytes" + b"".join(parts))
+    found = []
+    with FileIO(scratch) as file:
+        reader = PacketReader(scratch, file, len(b"any bytes"), strict=True, chunk=chunk)
+        while not reader.ended:
+            for slots, overflow in reader.read():
+                for slot_ in slots.ravel().tolist():
+                    found.append((slot_ & 0xFFFFFFFF, slot_ >> 32, overflow))
+    assert found == expected
+
+
+@pytest.mark.parametrize("alike", [2, 40])
+def test_the_highest_bit_of_y_and_times_of_unaligned_slots(path: Path, alike: int) -> None:
+    parts = [packet(slot(32767, 32767, 1, 7), slot(0, 16384, 0, 8)) for _ in range(alike)]
+    path.write_bytes(HEADER.replace(b"DVS128", b"unknown") + b"".join(parts))
+    events = read_aedat3(path)
+    assert columns(events) == [
+        [7, 8] * alike,
+        [32767, 0] * alike,
+        [32767, 16384] * alike,
+        [1, 0] * alike,
+    ]

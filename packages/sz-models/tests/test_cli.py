@@ -44,6 +44,7 @@ def test_the_command_writes_the_picture_and_says_how_good_it_is(folder):
         ("--method", "tfi", "--window", "30", "--key-frame", "20"),
         ("--method", "gtfp", "--sigma", "2"),
         ("--method", "TFSTP", "--frame", "20"),
+        ("--method", "tfi", "--tile", "5", "7"),
     ],
 )
 def test_methods_and_their_options(folder, capsys, more):
@@ -81,6 +82,9 @@ ERRORS = {
     "video as image": (("--frames", "10:20"), "out.png is an image"),
     "negative key frame": (("--frame", "-1"), "key frame -1 leaves"),
     "rate": (("--rate", "nan"), "rate must be a positive number"),
+    "tile": (("--tile", "0", "8"), "at least 1 row"),
+    "half a tile": (("--tile", "8"), "expected 2 arguments"),
+    "tile of a histogram": (("--method", "tfstp", "--tile", "4", "4"), "its histogram is of the"),
     "weights twice": (("--weights", "a.pth", "--version", "v023"), "not allowed with"),
     "no weights": (("--method", "base"), "releases/download/v0.2.3/base.pth"),
 }

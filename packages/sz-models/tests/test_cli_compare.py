@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import sz_models as sz
+from sj_datasets import save_vidar_dat, simulate_image
 from sz_models.cli import main
 from sz_models.cli.sheet import Panel, contact_sheet
 from sz_models.cli.tables import table_lines
@@ -33,10 +34,46 @@ def test_a_sheet_and_a_table_of_several_methods(folder, capsys):
         assert sheet.width > 300
 
 
-def test_without_truth_there_are_no_metrics_and_no_files(folder, capsys):
+def test_without_truth_there_are_no_metrics_and_without_a_name_the_sheet_has_one(folder, capsys):
     assert main(["compare", *RECORDING]) == 0
-    assert capsys.readouterr().out.splitlines()[0].split() == ["method", "seconds"]
-    assert sorted(path.name for path in folder.iterdir()) == ["a.dat", "truth.png"]
+    told = capsys.readouterr()
+    assert told.out.splitlines()[0].split() == ["method", "seconds"]
+    assert "compare.png" in told.err
+    assert sorted(path.name for path in folder.iterdir()) == ["a.dat", "compare.png", "truth.png"]
+
+
+def test_a_brightness_that_does_not_fit_the_truth_is_told(folder, capsys):
+    assert main(["compare", *RECORDING[:-2], "--gt", "truth.png"]) == 0
+    told = capsys.readouterr().err
+    assert "--rate 0." in told
+    rate = told.split("--rate ")[1].split()[0]
+    assert main(["compare", *RECORDING[:-1], rate, "--gt", "truth.png"]) == 0
+    assert "hint" not in capsys.readouterr().err
+
+
+def test_a_brightness_without_scale_needs_no_rate(folder):
+    save_vidar_dat("b.dat", simulate_image("truth.png", 220, rng=0))
+    sz.build_model_name("spikeclip").build_network().save_network("clip.pth")
+    tables = []
+    for rate in ("0.5", "2"):
+        options = ("--methods", "tfp,tfstp,spikeclip", "--weights", "spikeclip=clip.pth")
+        files = ("--gt", "truth.png", "--csv", "table.csv")
+        size = ("--height", "12", "--width", "16", "--rate", rate)
+        assert main(["compare", "b.dat", *size, *options, *files]) == 0
+        with open("table.csv", newline="") as file:
+            tables.append([row["psnr"] for row in csv.DictReader(file)])
+    assert tables[0][0] != tables[1][0]
+    assert tables[0][1:] == tables[1][1:]
+
+
+def test_networks_in_tiles(folder):
+    sz.BaseModel(sz.BaseModelConfig()).build_network().save_network("b.pth")
+    command = ["compare", *RECORDING, "--methods", "base,tfp", "--weights", "base=b.pth"]
+    assert main([*command, "-o", "whole.png"]) == 0
+    assert main([*command, "-o", "tiles.png", "--tile", "6", "7"]) == 0
+    with Image.open("whole.png") as whole, Image.open("tiles.png") as tiles:
+        difference = np.asarray(whole).astype(int) - np.asarray(tiles)
+    assert abs(difference).max() <= 1
 
 
 def test_networks_with_weight_files(folder, capsys):
@@ -62,6 +99,7 @@ ERRORS = {
     "image format": (("-o", "sheet.xyz"), "not an image format"),
     "weights": (("--weights", "base"), "must be NAME=FILE"),
     "weights of another": (("--weights", "base=b.pth"), "not among --methods"),
+    "tile": (("--tile", "4", "-1"), "at least 1 row and 1 column, got 4 x -1"),
     "unreleased": (("--methods", "base", "--version", "v9"), "unknown version of base 'v9'"),
     "no weights": (("--methods", "tfp,base"), "releases/download/v0.2.3/base.pth"),
 }

@@ -95,10 +95,13 @@ ERRORS = {
     "negative": (("--frames=-3:9",), "must be A:B or A:B:STEP"),
     "step": (("--frames", "20:30:0"), "step must be at least 1"),
     "outside": (("--frames", "0:61"), "leave 20..40"),
+    "far outside": (("--frames", f"20:{10**40}"), "leave 20..40"),
     "none": (("--frames", "30:30"), "no key frames"),
     "window": (("--window", "71"), "needs 71 frames, but the stream has 61"),
     "fps": (("--fps", "nan"), "--fps must lie in"),
     "truth": (("--gt", "truth.png"), "--gt is of one image"),
+    "tile": (("--tile", "0", "8"), "at least 1 row"),
+    "tile of a histogram": (("--method", "tfstp", "--tile", "4", "4"), "its histogram is of the"),
     "weights of tfp": (("--method", "tfstp", "--version", "v023"), "has no weights"),
 }
 

@@ -32,7 +32,7 @@ def test_an_image_alone_takes_301_frames(folder):
     assert len(load_vidar_dat("b.dat", 12, 16)) == 301
 
 
-def test_images_of_a_folder_follow_each_other(folder, monkeypatch):
+def test_images_of_a_folder_follow_each_other(folder, capsys, monkeypatch):
     frames = pictures(folder, 5)
     monkeypatch.setattr("sz_models.cli.simulate._BLOCK_PIXELS", 4 * 8 * 3)  # blocks of 3 frames
     assert main(["simulate", "pictures", "b.dat", "--repeat", "2", "--frames", "9"]) == 0
@@ -40,6 +40,9 @@ def test_images_of_a_folder_follow_each_other(folder, monkeypatch):
     assert main(["simulate", "pictures", "c.dat", "--seed", "1"]) == 0
     expected = simulate_spikes(frames, rng=1)
     np.testing.assert_array_equal(load_vidar_dat("c.dat", 4, 8), expected)
+    capsys.readouterr()
+    assert main(["info", "c.dat", "--height", "4", "--width", "8"]) == 0
+    assert "frames    5 of 4 x 8 pixels\n" in capsys.readouterr().out
 
 
 def test_noise_of_the_sensor(folder):

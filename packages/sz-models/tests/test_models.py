@@ -97,7 +97,7 @@ def test_a_model_without_a_network_says_so():
 
 
 def test_streams_that_do_not_fit_are_refused(model):
-    with pytest.raises(ValueError, match=r"\[B, T, H, W\].*spike\[None\]"):
+    with pytest.raises(ValueError, match=r"\[B, T, H, W\].*spikes\[None\]"):
         model(torch.zeros(41, 4, 4))
     with pytest.raises(ValueError, match="takes 41 frames, but the stream has 40"):
         model(torch.zeros(1, 40, 4, 4))

@@ -214,6 +214,23 @@ def test_spikeclip_is_stretched(cfg, data, tmp_path):
     assert (levels.min(), levels.max()) == (0, 255)
 
 
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("img_norm", [False, True])
+def test_the_mean_is_that_of_the_samples(cfg, data, img_norm, free):
+    cfg.img_norm = img_norm
+    brightness = type("Brightness", (sz.BaseModel,), {"free_brightness": free})
+    pipeline = Pipeline(
+        cfg, MeanConfig(model_params={"gain": 3.0}, model_cls_local=brightness), data
+    )
+    rows = []
+    for i in range(2):
+        pipeline.infer_from_dataset(i)
+        folder = pipeline.folder.path / "infer_from_dataset" / "base_dataset" / "test"
+        rows += table(folder / f"{i:06d}" / "metrics.csv")
+    for name, mean in pipeline.cal_metrics().items():
+        assert mean == pytest.approx(sum(float(row[name]) for row in rows) / 2)
+
+
 def test_data_without_true_images(cfg, data, monkeypatch):
     data.with_img = False
     pipeline = Pipeline(cfg, "tfp", data)
@@ -355,3 +372,24 @@ def test_bad_input_writes_nothing(cfg, data, spike, rate, img, message):
     with pytest.raises(ValueError, match=message):
         pipeline.infer_from_spk(spike, rate, img)
     assert not (pipeline.folder.path / "infer_from_spk").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (b"", {}, "the file is empty"),
+        (b"123", {}, "less than one 16x24 frame"),
+        (bytes(41 * H * W // 8 + 5), {}, "5 bytes remain after 41 frames"),
+        (bytes(41 * H * W // 8), {"width": W + 8}, "not a whole number of 16x32 frames"),
+        (bytes(40 * H * W // 8), {}, "window 41"),
+        (bytes(41 * H * W // 8), {"rate": np.nan}, "rate must be a positive number"),
+        (bytes(41 * H * W // 8), {"remove_head": True, "width": 16}, "16"),
+    ],
+    ids=["empty", "short", "truncated", "wrong size", "window", "rate", "head"],
+)
+def test_bad_files_write_nothing(cfg, data, tmp_path, content, options, message):
+    (tmp_path / "a.dat").write_bytes(content)
+    pipeline = Pipeline(cfg, "tfp", data)
+    with pytest.raises(ValueError, match=message):
+        pipeline.infer_from_file(tmp_path / "a.dat", **{"height": H, "width": W, **options})
+    assert not (pipeline.folder.path / "infer_from_file").exists()

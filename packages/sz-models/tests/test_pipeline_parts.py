@@ -7,15 +7,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sj_datasets.spike_camera import save_vidar_dat, write_uhsr
 from sz_models import psnr
 from sz_models.pipeline import PipelineConfig, new_run_folder
-from sz_models.pipeline.finish import finish_image, stretch
 from sz_models.pipeline.scores import Scores, as_text, available_metrics
-from sz_models.pipeline.sources import as_batch, as_truth, check_rate, read_recording
+from sz_models.pipeline.sources import as_batch, as_truth, read_recording
 
 # Folders
 
@@ -67,25 +64,6 @@ def test_files_of_a_run(tmp_path):
     path = run.write_table("t", [{"model": "tfp", "psnr": math.inf}, {"model": "a,b", "psnr": 1.5}])
     with path.open(newline="") as file:
         assert list(csv.reader(file)) == [["model", "psnr"], ["tfp", "inf"], ["a,b", "1.5"]]
-
-
-# Images
-
-
-@given(st.floats(0.1, 4), st.integers(1, 3))
-def test_brightness_is_divided_by_the_rate_and_clipped(rate, n):
-    recon = torch.rand(n, 1, 3, 4, generator=torch.Generator().manual_seed(n)) * 2 - 0.5
-    image = finish_image(recon, rate, free_brightness=False)
-    torch.testing.assert_close(image, (recon / rate).clamp(0, 1))
-    rates = torch.full((n,), rate, dtype=torch.float64)
-    torch.testing.assert_close(finish_image(recon, rates, free_brightness=False), image)
-
-
-def test_each_image_is_stretched_by_itself():
-    images = torch.stack([torch.full((1, 2, 2), 7.0), torch.arange(4.0).view(1, 2, 2) - 1])
-    expected = torch.stack([torch.zeros(1, 2, 2), torch.arange(4.0).view(1, 2, 2) / 3])
-    torch.testing.assert_close(stretch(images), expected)
-    torch.testing.assert_close(finish_image(images, 0.6, free_brightness=True), expected)
 
 
 # Sources
@@ -169,12 +147,6 @@ def test_true_images_of_any_kind():
 def test_bad_true_images_are_refused(image, message):
     with pytest.raises(ValueError, match=message):
         as_truth(image, torch.zeros(1, 5, 4, 8))
-
-
-@pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf])
-def test_bad_rates_are_refused(rate):
-    with pytest.raises(ValueError, match="rate must be a positive number"):
-        check_rate(rate)
 
 
 # Scores

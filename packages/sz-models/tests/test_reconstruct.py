@@ -47,6 +47,44 @@ def test_networks_take_their_weights_from_a_file(tmp_path, spikes):
     torch.testing.assert_close(image, expected)
 
 
+@pytest.fixture
+def clip(tmp_path):
+    """Weights of spikeclip, whose brightness has no scale."""
+    torch.manual_seed(0)
+    sz.build_model_name("spikeclip").build_network().save_network(tmp_path / "clip.pth")
+    return tmp_path / "clip.pth"
+
+
+def test_a_brightness_without_scale_is_stretched_whatever_the_rate(clip):
+    spikes = (np.random.default_rng(0).random((200, 12, 16)) < 0.3).astype(np.uint8)
+    image = sz.reconstruct(spikes, method="spikeclip", ckpt_path=clip)
+    assert image.min() == 0
+    assert image.max() == 1
+    darker = sz.reconstruct(spikes, method="spikeclip", ckpt_path=clip, rate=0.1)
+    assert torch.equal(darker, image)
+    (frame,) = sz.reconstruct_video(spikes, "spikeclip", ckpt_path=clip, rate=0.1, stop=101)
+    assert torch.equal(frame, image)
+
+
+def test_an_image_in_tiles_is_the_same_image(clip):
+    spikes = (np.random.default_rng(0).random((200, 12, 16)) < 0.3).astype(np.uint8)
+    whole = sz.reconstruct(spikes, method="spikeclip", ckpt_path=clip)
+    image = sz.reconstruct(spikes, method="spikeclip", ckpt_path=clip, tile=(5, 7))
+    torch.testing.assert_close(image, whole, rtol=0, atol=1e-5)
+    for method in ("tfp", "tfi", "gtfp", "isi"):
+        whole = sz.reconstruct(spikes, method=method)
+        assert torch.equal(sz.reconstruct(spikes, method=method, tile=(5, 7)), whole)
+
+
+def test_a_network_that_needs_the_whole_image_refuses_tiles(tmp_path, spikes):
+    sz.build_model_name("ssml").build_network().save_network(tmp_path / "a.pth")
+    options = {"ckpt_path": tmp_path / "a.pth", "tile": (8, 8)}
+    with pytest.raises(ValueError, match="ssml cannot make images in tiles: its channel attention"):
+        sz.reconstruct(spikes, method="ssml", **options)
+    with pytest.raises(ValueError, match="ssml cannot make images in tiles: its channel attention"):
+        sz.reconstruct_video(spikes, "ssml", **options)
+
+
 def test_one_image_of_a_long_recording_is_read_in_part(spikes):
     class Counted(SpikeStream):
         decoded = 0
@@ -76,6 +114,8 @@ def test_one_image_of_a_long_recording_is_read_in_part(spikes):
         ({"rate": 0.0}, "rate must be a positive number"),
         ({"rate": float("nan")}, "rate must be a positive number"),
         ({"version": "v9"}, "unknown version"),
+        ({"tile": (0, 8)}, "at least 1 row"),
+        ({"ckpt_path": "a.pth"}, "method 'tfp' has no weights"),
     ],
     ids=str,
 )

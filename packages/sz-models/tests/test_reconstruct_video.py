@@ -65,7 +65,58 @@ def test_networks_go_one_by_one():
     assert torch.equal(torch.stack(video), stream[:41].float())
 
 
+@pytest.mark.parametrize("name", ["tfp", "tfstp"])
+def test_a_registered_method_shadows_the_built_in_one(monkeypatch, name):
+    monkeypatch.setattr("sz_models.registry._registered", {})
+    monkeypatch.setattr("sz_models.registry.METHODS", list(sz_models.METHODS))
+    sz_models.register(name, sz_models.BaseModel, _first_config, _First, replace=True)
+    stream = random_stream(45)
+    video = list(reconstruct_video(stream, name))
+    assert torch.equal(torch.stack(video), stream[:41].float())
+    image = sz_models.reconstruct(stream, method=name, key_frame=7)
+    assert torch.equal(image, stream[5].float())
+
+
+@pytest.mark.parametrize("method", ["tfp", "tfi", "gtfp", "isi", "first"])
+def test_tiles_change_nothing(method):
+    stream = random_stream(60)
+    sz_models.register("first", sz_models.BaseModel, _first_config)
+    video = list(reconstruct_video(stream, method, tile=(3, 5), step=7))
+    for image, whole in zip(video, reconstruct_video(stream, method, step=7), strict=True):
+        assert torch.equal(image, whole)
+
+
+def test_the_rate_changes_no_image_whose_brightness_has_no_scale():
+    stream = random_stream()
+    dark = list(reconstruct_video(stream, "tfstp", start=30, stop=40, rate=0.2))
+    for key, image in enumerate(dark, 30):
+        assert torch.equal(image, classical.tfstp(stream, key))
+    sz_models.register("steps", _Free, _steps_config)
+    for image in reconstruct_video(stream, "steps", rate=0.2, step=50):
+        torch.testing.assert_close(image, torch.arange(32.0).view(4, 8) / 31)
+
+
+class _Free(sz_models.BaseModel):
+    free_brightness = True
+
+
+class _Steps(torch.nn.Module):
+    receptive_radius = 0
+
+    def forward(self, spike: torch.Tensor) -> torch.Tensor:
+        _, _, height, width = spike.shape
+        return 7 + 3 * torch.arange(height * width).view(1, 1, height, width)
+
+
+def _steps_config() -> sz_models.BaseModelConfig:
+    return sz_models.BaseModelConfig(
+        model_name="steps", model_length=5, require_params=False, arch_cls_local=_Steps
+    )
+
+
 class _First(torch.nn.Module):
+    receptive_radius = 0
+
     def forward(self, spike: torch.Tensor) -> torch.Tensor:
         return spike[:, :1]
 
@@ -110,6 +161,8 @@ def test_a_file_is_read(tmp_path):
         ({"method": "tfstp", "window": 5}, "no option 'window'"),
         ({"method": "nothing"}, "nothing"),
         ({"version": "v023"}, "has no weights"),
+        ({"tile": (0, 4)}, "at least 1 row"),
+        ({"method": "tfstp", "tile": (2, 4)}, "tfstp cannot make images in tiles"),
         ({"out": np.empty((3, 4, 8), np.float32)}, "out must be float32"),
     ],
 )

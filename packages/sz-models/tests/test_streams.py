@@ -41,3 +41,4 @@ def test_arrays_that_torch_cannot_share_are_copied():
     assert as_tensor(array[::-1]).tolist() == [5, 4, 3, 2, 1, 0]
     array.flags.writeable = False
     assert as_tensor(array).tolist() == [0, 1, 2, 3, 4, 5]
+    assert as_tensor(array.astype(">f4")).tolist() == [0, 1, 2, 3, 4, 5]

@@ -17,12 +17,12 @@ def test_spikes_are_shared_where_they_can_be():
 
 @pytest.mark.parametrize("shape", [(3, 4), (1, 3, 4, 4), ()])
 def test_other_axes_are_refused(shape):
-    with pytest.raises(ValueError, match=r"stream must be \[T, H, W\]"):
+    with pytest.raises(ValueError, match=r"spikes must be \[T, H, W\]"):
         spike_frames(torch.zeros(shape))
 
 
 def test_empty_streams_are_refused():
-    with pytest.raises(ValueError, match="no spikes to look at"):
+    with pytest.raises(ValueError, match="spikes are empty"):
         spike_frames(torch.zeros(0, 3, 4))
 
 
@@ -39,6 +39,8 @@ def test_buffers():
     for bad in (np.empty((2, 3)), np.empty((3, 2), np.float32), torch.empty(2, 3).half()):
         with pytest.raises(ValueError, match=r"out must be float32 \[2, 3\]"):
             video_buffer(bad, (2, 3), torch.float32)
+    with pytest.raises(TypeError, match="out must be a tensor or an array, got list"):
+        video_buffer([0.0] * 6, (2, 3), torch.float32)
     with pytest.raises(ValueError, match="contiguous"):
         video_buffer(torch.empty(3, 2).T, (2, 3), torch.float32)
     array.flags.writeable = False
@@ -61,6 +63,6 @@ def test_kernels_see_their_windows():
 
 def test_counting():
     assert [count_dtype(n) for n in (255, 256)] == [torch.uint8, torch.int32]
-    assert key_count(41, 20, 41) == 1
+    assert key_count(torch.zeros(41, 1, 1), 20, 41) == 1
     with pytest.raises(ValueError, match="needs 41 frames, but the stream has 40"):
-        key_count(40, 20, 41)
+        key_count(torch.zeros(40, 1, 1), 20, 41)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import subprocess
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -21,11 +23,14 @@ T, H, W = 81, 12, 16
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture(scope="module")
-def server():
-    light = np.linspace(0, 255, H * W).reshape(H, W).astype(np.uint8)
-    stream = SpikeStream.from_array(simulate_image(light, T, rng=0))
-    with ViewerServer(Frames(stream, "ramp.dat")) as running:
+def starts(path: str) -> bool:
+    """False for a file that only says where a browser can be had, as some systems have it."""
+    return subprocess.run([path, "--version"], capture_output=True, timeout=60).returncode == 0
+
+
+@contextmanager
+def serving(spikes: np.ndarray, name: str):
+    with ViewerServer(Frames(SpikeStream.from_array(spikes), name)) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.02,))
         thread.start()
         yield running
@@ -34,8 +39,15 @@ def server():
 
 
 @pytest.fixture(scope="module")
+def server():
+    light = np.linspace(0, 255, H * W).reshape(H, W).astype(np.uint8)
+    with serving(simulate_image(light, T, rng=0), "ramp.dat") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def browser():
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    path = next(filter(starts, filter(None, map(shutil.which, BROWSERS))), None)
     if path is None:
         pytest.skip("no Chromium on PATH; install it, e.g. apt-get install chromium")
     # Chromium's sandbox does not work for root, nor in most containers.
@@ -121,6 +133,86 @@ def test_method_and_window_change_the_picture(page, server):
     drawn(page)
     assert page.is_visible("#sigma")
     assert page.is_hidden("#window")
+
+
+def test_wrong_values_are_told_in_the_page(page, server):
+    for field, wrong, good in (
+        ("window", "42", "41"),
+        ("window", "999", "41"),
+        ("bright", "", "1"),
+    ):
+        page.fill(f"#{field}", wrong)
+        page.press(f"#{field}", "Tab")
+        told = page.inner_text("#status.bad")
+        assert told.split(":")[0] == page.inner_text(f"#{field}-row").strip()
+        assert len(told.split(":")[1]) > 5
+        assert np.array_equal(levels(page, "image"), expected(server, "tfp", T // 2))
+        page.fill(f"#{field}", good)
+        page.press(f"#{field}", "Tab")
+        drawn(page)
+        assert page.inner_text("#status") == ""
+        page.click("#auto")
+        drawn(page)
+    page.fill("#window", "42")
+    page.press("#window", "Tab")
+    page.keyboard.press("Escape")
+    page.click("#spikes")
+    drawn(page)
+    assert page.inner_text("#status.bad").startswith("Window")
+    page.fill("#window", "41")
+    page.fill("#from", "50")
+    page.fill("#to", "10")
+    page.click("#mp4")
+    assert page.inner_text("#status.bad").startswith("To: ")
+
+
+def test_a_viewer_that_ended_is_told_in_the_page(page):
+    page.route("**/api/**", lambda route: route.abort())
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#status.bad")
+    assert "does not answer" in page.inner_text("#status")
+    page.unroute("**/api/**")
+    page.faults.clear()
+    page.keyboard.press("ArrowRight")
+    drawn(page)
+    assert page.inner_text("#status") == ""
+
+
+def test_arrows_scrub_after_a_button_was_used(page):
+    page.click("#forth")
+    page.keyboard.press("ArrowRight")
+    drawn(page)
+    assert page.input_value("#frame") == str(T // 2 + 2)
+    page.keyboard.press("Space")
+    drawn(page)
+    assert page.input_value("#frame") == str(T // 2 + 3)
+
+
+def test_spikes_have_no_brightness(page):
+    page.select_option("#method", "spikes")
+    drawn(page)
+    assert page.is_hidden("#bright")
+    assert page.is_hidden("#auto")
+    assert np.array_equal(levels(page, "image"), levels(page, "spikes"))
+
+
+@pytest.mark.parametrize("width", [320, 400, 1280, 2560])
+def test_the_page_fits_any_width(page, width):
+    page.set_viewport_size({"width": width, "height": 700})
+    drawn(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_single_tall_frame_is_shown_whole(browser):
+    with serving(np.ones((1, 80, 8), np.uint8), "tall.dat") as running:
+        page = open_page(browser, running)
+        box = page.locator("#image").bounding_box()
+        assert box["height"] < page.viewport_size["height"]
+        enabled = (
+            "[...document.getElementById('method')].filter(o => !o.disabled).map(o => o.value)"
+        )
+        assert page.evaluate(enabled) == ["spikes", "tfp", "gtfp"]
+        page.context.close()
 
 
 def test_a_click_follows_the_pixel(page):

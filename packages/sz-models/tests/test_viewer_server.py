@@ -9,14 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
-from argparse import ArgumentParser
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 from sj_datasets import SpikeStream, save_vidar_dat
-from sz_models.viewer import ViewerServer, add_command, serve
+from sz_models.viewer import ViewerServer, serve
 from sz_models.viewer.frames import Frames
 
 T, H, W = 61, 6, 8
@@ -238,24 +238,14 @@ def test_a_taken_port_is_named(server, tmp_path, spikes):
         serve(path, H, W, 70_000, open_browser=False)
 
 
-def test_the_command_opens_the_page(tmp_path, spikes, monkeypatch, capsys):
-    save_vidar_dat(tmp_path / "a.dat", spikes)
-    opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
-
-    def interrupt(self) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(ViewerServer, "serve_forever", interrupt)
-    parser = ArgumentParser()
-    add_command(parser.add_subparsers())
-    size = ["--height", str(H), "--width", str(W)]
-    arguments = parser.parse_args(["view", str(tmp_path / "a.dat"), *size])
-    assert arguments.run(arguments) == 0
-    assert capsys.readouterr().out.split()[0] == opened[0]
-    arguments = parser.parse_args(["view", str(tmp_path / "a.dat"), *size, "--no-browser"])
-    assert arguments.run(arguments) == 0
-    assert len(opened) == 1
+def test_arrays_are_shown_too(spikes, monkeypatch):
+    seen: list[dict] = []
+    monkeypatch.setattr(ViewerServer, "serve_forever", lambda self: seen.append(self.frames.info()))
+    serve(spikes, open_browser=False)
+    serve(torch.from_numpy(spikes), name="mine", open_browser=False)
+    assert [(info["name"], info["frames"]) for info in seen] == [("spikes", T), ("mine", T)]
+    with pytest.raises(ValueError, match="must be 0 or 1"):
+        serve(spikes * 2, open_browser=False)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")

@@ -151,7 +151,24 @@ def test_code_in_a_network_is_not_run(tmp_path, hostile, zipped):
     assert not (tmp_path / "b.pth").exists()
 
 
+def reference(kind: bytes = b"ctorch\nFloatStorage\n", size: bytes = b"K\x04", end: bytes = b"t"):
+    """What a pickle says of a storage outside it."""
+    name, key, place = b"X\x07\x00\x00\x00storage", b"X\x01\x00\x00\x000", b"X\x03\x00\x00\x00cpu"
+    return b"(" + name + kind + key + place + size + end + b"Q"
+
+
+STATE = b"}X\x01\x00\x00\x00aK\x01sb"
+TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n(" + reference() + b"K\x00K\x04\x85K\x01\x85tR"
+
 ATTACKS = {
+    "state of a storage": b"\x80\x02" + reference() + STATE + b".",
+    "state of a tensor": b"\x80\x02" + TENSOR + STATE + b".",
+    "storage of no kind": b"\x80\x02" + reference(kind=b"K\x01") + b".",
+    "storage of a function": b"\x80\x02" + reference(kind=b"cos\nsystem\n") + b".",
+    "part of a storage": b"\x80\x02" + reference(end=b"K\x01t") + b".",
+    "storage of two sizes": b"\x80\x02" + reference() + reference(size=b"K\x05") + b"\x86.",
+    "storage of no size": b"\x80\x02" + reference(size=b"N") + b".",
+    "storage of negative size": b"\x80\x02" + reference(size=b"J\xff\xff\xff\xff") + b".",
     "state of a builder": (
         b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}X\x01\x00\x00\x00aK\x01sb."
     ),

@@ -19,6 +19,7 @@ import torch
 import sz_models as sz
 from sj_datasets.errors import ChecksumError, DownloadError
 from sz_models.archs.ssml import DoubleNet
+from sz_models.pipeline import Pipeline, PipelineConfig
 from sz_models.weights import load_weights, released_weights
 
 PATH = "/v0.2.3/base.pth"
@@ -154,6 +155,30 @@ def test_a_failed_download_says_what_to_do_by_hand(folder, cfg, site, reachable)
     assert f"download {site.url}{PATH} and save it as {place} (SZ_MODELS_WEIGHTS" in text
     assert ("404" in text) == reachable
     assert not place.exists()
+
+
+@pytest.fixture
+def closed(cfg, site) -> str:
+    """Address of a machine on which nothing listens."""
+    site.server.shutdown()
+    site.server.server_close()
+    return site.url
+
+
+def test_a_model_says_where_its_weights_are_put_by_hand(folder, closed, cfg):
+    with pytest.raises(DownloadError) as caught:
+        sz.BaseModel(cfg).build_network("eval", "v023")
+    text = str(caught.value)
+    assert "the connection failed" in text
+    assert f"download {closed}{PATH} and save it as {folder / 'v023' / 'base.pth'}" in text
+    assert [path.name for path in (folder / "v023").iterdir()] == [".lock"]
+
+
+def test_a_pipeline_without_its_weights_leaves_no_run(tmp_path, closed, cfg):
+    run = PipelineConfig(version="v023", save_folder=tmp_path / "results")
+    with pytest.raises(DownloadError, match="save it as"):
+        Pipeline(run, cfg, "base")
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_download_that_is_no_weight_file_is_removed(folder, cfg, site):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,11 +12,13 @@ from torch import Tensor
 
 from sj_datasets import SpikeStream
 
+from ._numbers import check_positive, whole
+from .brightness import finish_image
 from .config import BaseModelConfig
 from .models import BaseModel
 from .networks import network_parameters, resolve_network
 from .registry import build_model_cfg, default_config
-from .streams import Spikes
+from .streams import Spikes, check_axes
 
 __all__ = ["build_method", "open_stream", "reconstruct"]
 
@@ -38,6 +39,7 @@ def reconstruct(
     rate: float = 1.0,
     version: str | None = None,
     ckpt_path: str | os.PathLike[str] | None = None,
+    tile: tuple[int, int] | None = None,
     strict: bool = True,
 ) -> Tensor:
     """Image ``[H, W]``, float32 in [0, 1], of a spike stream at one key frame.
@@ -50,30 +52,36 @@ def reconstruct(
         key_frame: frame index, by default ``T // 2``.
         window: frames that TFP, TFI or GTFP look at.
         sigma: width in frames of GTFP's weights.
-        rate: spikes per frame at full brightness; the image is divided by it, then clipped.
+        rate: spikes per frame at full brightness; the image is divided by it, then clipped.  Where
+            brightness has no scale (``BaseModel.free_brightness``) the image is stretched instead.
         version: released weights of a network, by default v023.
         ckpt_path: weight file to use instead.
+        tile: rows and columns of the parts that a network makes the image in, for frames that do
+            not fit into memory otherwise.
         strict: refuse a file with an incomplete last frame.
 
     Raises:
         FileNotFoundError: recording or weights are missing.
         ValueError: unknown method, an option the method has not, wrong sizes, key frame or window
-            outside the stream.
+            outside the stream, ``tile`` with a network that needs whole images.
 
     Example:
         >>> import torch
         >>> reconstruct(torch.ones(50, 4, 8), method="tfp", window=11, rate=2.0).unique().tolist()
         [0.5]
     """
-    if not rate > 0 or not math.isfinite(rate):
-        raise ValueError(f"rate must be a positive number, got {rate}")
+    check_positive(rate=rate)
     model = build_method(
-        method, {"window": window, "sigma": sigma}, version=version, ckpt_path=ckpt_path
+        method,
+        {"window": window, "sigma": sigma},
+        version=version,
+        ckpt_path=ckpt_path,
+        tile=tile,
     )
     stream = open_stream(spikes, height, width, strict=strict)
     with torch.inference_mode():
         image = model.image_at(stream, key_frame)
-        return (image.float() / rate).clamp(0, 1).cpu()
+        return finish_image(image, rate, free_brightness=model.free_brightness).cpu()
 
 
 def build_method(
@@ -82,6 +90,7 @@ def build_method(
     *,
     version: str | None = None,
     ckpt_path: str | os.PathLike[str] | None = None,
+    tile: tuple[int, int] | None = None,
 ) -> BaseModel:
     """Model of a name, built in evaluation mode.
 
@@ -90,15 +99,19 @@ def build_method(
         options: ``window`` and ``sigma``; ``None`` keeps the method's default.
         version: released weights; by default v023, or local where there is nothing to load.
         ckpt_path: weight file to use instead.
+        tile: rows and columns of the parts that an image is made in.
 
     Raises:
-        ValueError: unknown method or an option it has not.
+        ValueError: unknown method, an option it has not, weights for a method without, or ``tile``
+            with a network that needs whole images.
         FileNotFoundError: the weights are not there.
     """
     cfg = default_config(method)
     params = {**cfg.model_params, **_network_options(cfg, options)}
-    cfg = replace(cfg, model_params=params)
+    cfg = replace(cfg, model_params=params, tile=cfg.tile if tile is None else tile)
     if ckpt_path is not None:
+        if not cfg.require_params:
+            raise ValueError(f"method {method!r} has no weights, but got ckpt_path={ckpt_path!r}")
         cfg = replace(cfg, ckpt_path=os.fspath(ckpt_path))
         version = "local"
     elif version is None:
@@ -116,9 +129,11 @@ def open_stream(
     """A stream as it is, or a ``.dat`` file as a ``SpikeStream``.
 
     Raises:
-        ValueError: a file without height and width.
+        TypeError: no stream.
+        ValueError: a file without height and width, a stream of other axes or without frames.
     """
     if not isinstance(spikes, (str, os.PathLike)):
+        check_axes(spikes, "THW")
         return spikes
     if height is None or width is None:
         raise ValueError(f"{spikes}: a .dat file has no header; give height and width")
@@ -133,5 +148,7 @@ def _network_options(cfg: BaseModelConfig, options: Mapping[str, Any]) -> dict[s
             continue
         if known is not None and _OPTIONS[name] not in known:
             raise ValueError(f"method {cfg.model_name!r} has no option {name!r}")
+        if name == "window":
+            value = whole(name, value)
         chosen[_OPTIONS[name]] = value
     return chosen

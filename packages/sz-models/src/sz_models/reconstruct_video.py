@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .classical.gtfp import check_positive, gtfp_at, gtfp_reach
+from ._numbers import check_positive, whole
+from .brightness import finish_image
+from .classical.gtfp import gtfp_at, gtfp_reach
 from .classical.isi import isi_video
 from .classical.sweep import Out, spike_frames, video_buffer
 from .classical.tfi import tfi_video
@@ -18,7 +20,9 @@ from .classical.tfp import tfp_video
 from .classical.tfstp import ShortTermPlasticity, equalize
 from .classical.window import half_window
 from .reconstruct import build_method, open_stream
+from .registry import check_name, is_registered
 from .streams import Spikes
+from .tiling import check_tile
 
 __all__ = ["reconstruct_video"]
 
@@ -52,6 +56,7 @@ def reconstruct_video(
     rate: float = 1.0,
     version: str | None = None,
     ckpt_path: str | os.PathLike[str] | None = None,
+    tile: tuple[int, int] | None = None,
     out: Out | None = None,
     strict: bool = True,
 ) -> Iterator[Tensor]:
@@ -70,9 +75,13 @@ def reconstruct_video(
         step: frames from one key frame to the next.
         window: frames that TFP, TFI, GTFP or ISI look at.
         sigma: width in frames of GTFP's weights.
-        rate: spikes per frame at full brightness; images are divided by it, then clipped.
+        rate: spikes per frame at full brightness; images are divided by it, then clipped.  Where
+            brightness has no scale (``tfstp``, ``BaseModel.free_brightness``) each image is
+            stretched instead.
         version: released weights of a network, by default v023.
         ckpt_path: weight file to use instead.
+        tile: rows and columns of the parts that a network makes each image in, for frames that do
+            not fit into memory otherwise.
         out: float32 ``[n, H, W]`` to write the images to, for example a memory map; the images
             given are its parts.
         strict: refuse a file with an incomplete last frame.
@@ -83,7 +92,8 @@ def reconstruct_video(
     Raises:
         FileNotFoundError: recording or weights are missing.
         ValueError: unknown method, an option the method has not, wrong sizes, key frames outside
-            the stream.  All at the call, not at the first image.
+            the stream, ``tile`` with a method that needs whole images.  All at the call, not at
+            the first image.
 
     Example:
         >>> import torch
@@ -92,16 +102,17 @@ def reconstruct_video(
         [1.0, 1.0, 1.0, 1.0]
     """
     check_positive(rate=rate)
-    name = method.lower()
+    name = check_name(method).lower()
     stream = open_stream(spikes, height, width, strict=strict)
-    if len(stream.shape) != 3:
-        raise ValueError(f"stream must be [T, H, W], got {list(stream.shape)}")
     chosen: dict[str, Any] = {"window": window, "sigma": sigma}
-    sweep = _sweep(name, chosen)
+    shadowed = is_registered(name)
+    sweep = None if shadowed else _sweep(name, chosen)
+    if tile is not None and not shadowed:
+        _check_tiles(name, tile)
     model: Any = None
     before = after = sweep.margin if sweep else 0
-    if sweep is None and name != "tfstp":
-        model = build_method(method, chosen, version=version, ckpt_path=ckpt_path)
+    if shadowed or (sweep is None and name != "tfstp"):
+        model = build_method(method, chosen, version=version, ckpt_path=ckpt_path, tile=tile)
         before = model.input_length() // 2
         after = model.input_length() - before - 1
     elif version is not None or ckpt_path is not None:
@@ -115,7 +126,18 @@ def reconstruct_video(
         images = _by_plasticity(stream, keys)
     else:
         images = _one_by_one(stream, model, keys)
-    return _finished(images, rate, buffer)
+    free = model.free_brightness if model is not None else sweep is None
+    return _finished(images, rate, free, buffer)
+
+
+def _check_tiles(name: str, tile: tuple[int, int]) -> None:
+    """Methods without a network look at single pixels; only the histogram is of all of them."""
+    check_tile(tile)
+    if name == "tfstp":
+        raise ValueError(
+            f"{name} cannot make images in tiles: its histogram is of the whole image; set "
+            "tile=None"
+        )
 
 
 def _sweep(name: str, chosen: dict[str, Any]) -> _Sweep | None:
@@ -143,6 +165,7 @@ def _sweep(name: str, chosen: dict[str, Any]) -> _Sweep | None:
 def _key_frames(
     n_frames: int, before: int, after: int, start: int | None, stop: int | None, step: int
 ) -> range:
+    step = whole("step", step)
     if step < 1:
         raise ValueError(f"step must be at least 1, got {step}")
     first, end = before, n_frames - after
@@ -150,8 +173,9 @@ def _key_frames(
         raise ValueError(
             f"the method needs {before + after + 1} frames, but the stream has {n_frames}"
         )
-    keys = range(first if start is None else start, end if stop is None else stop, step)
-    if len(keys) == 0:
+    start = first if start is None else whole("start", start)
+    keys = range(start, end if stop is None else whole("stop", stop), min(step, n_frames))
+    if not keys:
         raise ValueError(f"no key frames from {keys.start} to {keys.stop - 1}")
     if keys[0] < first or keys[-1] >= end:
         raise ValueError(
@@ -192,7 +216,9 @@ def _one_by_one(stream: Spikes, model: Any, keys: range) -> Iterator[Tensor]:
         yield image
 
 
-def _finished(images: Iterator[Tensor], rate: float, buffer: Tensor | None) -> Iterator[Tensor]:
+def _finished(
+    images: Iterator[Tensor], rate: float, free_brightness: bool, buffer: Tensor | None
+) -> Iterator[Tensor]:
     for index, image in enumerate(images):
-        bright = (image / rate).clamp_(0, 1)
+        bright = finish_image(image, rate, free_brightness=free_brightness)
         yield bright if buffer is None else buffer[index].copy_(bright)

@@ -98,6 +98,11 @@ def find_method(name: str) -> Method | None:
     return _registered.get(key) or _built_in.get(key)
 
 
+def is_registered(name: str) -> bool:
+    """Whether a user registered this name, which may shadow a built-in method."""
+    return name.lower() in _registered
+
+
 def find_arch(name: str) -> tuple[Callable[..., Any] | None, list[str]]:
     """Network of a name and the tables that were searched for it."""
     key = name.lower()
@@ -132,7 +137,7 @@ def build_model_name(name: str) -> BaseModel:
 
 def default_config(name: str) -> BaseModelConfig:
     """Default configuration of a name."""
-    method = find_method(name)
+    method = find_method(check_name(name))
     if method is None:
         raise ValueError(unknown_name("method", name, METHODS))
     cfg = method.config()
@@ -140,6 +145,17 @@ def default_config(name: str) -> BaseModelConfig:
         return cfg
     # Registered under a name of its own: the network is found by that name.
     return dataclasses.replace(cfg, model_name=name)
+
+
+def check_name(name: str) -> str:
+    """Refuse what is no name, such as a configuration.
+
+    Raises:
+        TypeError: no text.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a method is chosen by its name, such as 'tfp', got {name!r}")
+    return name
 
 
 def _list(name: str) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 import sj_datasets
 from sj_datasets import SpikeStream
 
-__all__ = ["Spikes", "as_tensor", "load_vidar_dat"]
+__all__ = ["Spikes", "as_tensor", "check_axes", "check_binary", "load_vidar_dat"]
 
 Spikes = SpikeStream | Tensor | NDArray[np.generic]
 
@@ -69,5 +69,49 @@ def as_tensor(frames: Tensor | ArrayLike) -> Tensor:
     """Frames as a tensor that shares memory where that is safe."""
     if isinstance(frames, Tensor):
         return frames
-    # Read-only and reversed arrays cannot be shared with torch.
-    return torch.from_numpy(np.require(frames, requirements=["C", "W"]))
+    array = np.asarray(frames)
+    # Read-only and reversed arrays, and those of the other byte order, cannot be shared with torch.
+    native = array.dtype.newbyteorder("=")
+    return torch.from_numpy(np.require(array, native, requirements=["C", "W"]))
+
+
+def check_axes(spikes: object, *layouts: str) -> None:
+    """Refuse what is no stream.
+
+    Args:
+        spikes: what a user gave.
+        layouts: axes it may have, such as ``"THW"`` and ``"BTHW"``; all but B need a size.
+
+    Raises:
+        TypeError: no tensor, array or ``SpikeStream``, or not of real numbers.
+        ValueError: other axes, or nothing in it.
+    """
+    if not hasattr(spikes, "shape"):
+        raise TypeError(
+            "spikes must be a tensor, an array or a SpikeStream, got "
+            f"{type(spikes).__name__} {str(spikes)[:60]!r}"
+        )
+    shape = tuple(spikes.shape)  # type: ignore[attr-defined]
+    if len(shape) not in map(len, layouts):
+        texts = [f"[{', '.join(layout)}]" for layout in layouts]
+        hint = "; for one stream pass spikes[None]" if layouts == ("BTHW",) else ""
+        raise ValueError(f"spikes must be {' or '.join(texts)}, got {list(shape)}{hint}")
+    if 0 in shape[-3:]:
+        raise ValueError(f"spikes are empty: {list(shape)}")
+    dtype = getattr(spikes, "dtype", None)
+    if dtype.is_complex if isinstance(dtype, torch.dtype) else np.dtype(dtype).kind not in "biuf":
+        raise TypeError(f"spikes must be real numbers or booleans, got {dtype}")
+
+
+def check_binary(frames: Tensor) -> None:
+    """Refuse spikes other than 0 and 1.
+
+    Raises:
+        ValueError: there are some.
+    """
+    if frames.dtype in (torch.bool, torch.uint8):
+        binary = frames.numel() == 0 or int(frames.max()) <= 1
+    else:
+        binary = bool(((frames == 0) | (frames == 1)).all())
+    if not binary:
+        raise ValueError("spikes must be 0 or 1, but the stream holds other values")

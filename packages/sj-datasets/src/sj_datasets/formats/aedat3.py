@@ -14,9 +14,8 @@ t = low | tsOverflow << 31.  Other packets are skipped.
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
-from io import BufferedReader
+from io import FileIO
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,22 +23,15 @@ from numpy.typing import NDArray
 
 from ..errors import FormatError
 from ..events import EVENT_DTYPE, EventColumns, Events
+from ._aedat3_packets import HEADER, POLARITY, SLOT, TIME_AT, PacketReader
 from ._binary import as_events, check_field, header_lines, open_recording, trimmed, write_file
 
 __all__ = ["load_aedat_v3", "read_aedat3", "write_aedat3"]
 
 _VERSION = "!AER-DAT3.1"
 _END = "!END-HEADER"
-_HEADER = struct.Struct("<HHIIIIII")
-_FIELDS_READ = struct.Struct("<H2x5I4x")
-_POLARITY = 1
-_COMPRESSED = 0x8000
-_SLOT = 8
-_TIME_AT = 4
 _LARGEST_XY = (1 << 15) - 1
 _LONGEST_HEADER = 1 << 16
-_BLOCK = 1 << 17
-_BUFFER = 1 << 16
 _SIZES = {
     "DVS128": (128, 128),
     "DAVIS240A": (180, 240),
@@ -48,11 +40,6 @@ _SIZES = {
     "DAVIS346": (260, 346),
     "DAVIS640": (480, 640),
 }
-
-
-# A polarity packet: where its slots start, bytes of a slot, byte of the time in it, overflow
-# count, slots used. A plain tuple, as recordings have thousands.
-_Packet = tuple[int, int, int, int, int]
 
 
 class _Columns(NamedTuple):
@@ -79,11 +66,11 @@ def read_aedat3(path: str | os.PathLike[str], *, strict: bool = True) -> Events:
         FormatError: another version, no end of header, compressed or truncated packets, a header
             that contradicts itself, or an event outside the sensor that the file names.
     """
-    with open_recording(path, _BUFFER) as file:
+    with open_recording(path) as file:
         start, size = _start(path, file)
         array = np.empty(_most_events(file, start), EVENT_DTYPE)
         columns = _Columns(array["t"], array["x"], array["y"], array["p"])
-        count = _decode(path, _blocks(path, file, start, strict), columns, size)
+        count = _decode(path, PacketReader(path, file, start, strict), columns, size)
     events = Events(trimmed(array, count))
     events.sensor_size = size  # every event has been checked
     return events
@@ -91,10 +78,11 @@ def read_aedat3(path: str | os.PathLike[str], *, strict: bool = True) -> Events:
 
 def load_aedat_v3(file_name: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """Columns t, x, y, p of the valid polarity events of an AEDAT 3.1 recording."""
-    with open_recording(file_name, _BUFFER) as file:
+    with open_recording(file_name) as file:
         start, size = _start(file_name, file)
         columns = _columns(_most_events(file, start))
-        count = _decode(file_name, _blocks(file_name, file, start, strict=True), columns, size)
+        packets = PacketReader(file_name, file, start, strict=True)
+        count = _decode(file_name, packets, columns, size)
     return {name: trimmed(column, count) for name, column in columns._asdict().items()}
 
 
@@ -135,22 +123,20 @@ def _packed(events: Events, capacity: int) -> Iterator[bytes | NDArray[np.uint32
         for start in range(first, last, capacity):
             number = min(capacity, last - start)
             counts = (number, number, number)
-            yield _HEADER.pack(_POLARITY, 1, _SLOT, _TIME_AT, int(overflow[start]), *counts)
+            yield HEADER.pack(POLARITY, 1, SLOT, TIME_AT, int(overflow[start]), *counts)
             yield slots[start : start + number]
 
 
-def _start(
-    path: str | os.PathLike[str], file: BufferedReader
-) -> tuple[int, tuple[int, int] | None]:
+def _start(path: str | os.PathLike[str], file: FileIO) -> tuple[int, tuple[int, int] | None]:
     """Where the packets start, and the rows and columns of the sensor."""
     lines, start = header_lines(file.read(_LONGEST_HEADER), b"#", _END)
     _check_header(path, lines, start)
     return start, _sensor_size(lines)
 
 
-def _most_events(file: BufferedReader, start: int) -> int:
+def _most_events(file: FileIO, start: int) -> int:
     """More events than can be in the file; memory that is not written to costs nothing."""
-    return (os.fstat(file.fileno()).st_size - start) // _SLOT
+    return (os.fstat(file.fileno()).st_size - start) // SLOT
 
 
 def _check_header(path: str | os.PathLike[str], lines: list[str], end: int) -> None:
@@ -172,111 +158,30 @@ def _sensor_size(lines: list[str]) -> tuple[int, int] | None:
     return _SIZES.get(names[0]) if len(names) == 1 else None
 
 
-def _packets(
-    path: str | os.PathLike[str], file: BufferedReader, offset: int, strict: bool
-) -> Iterator[_Packet]:
-    """Polarity packets that hold events; the file stands at the first slot of each."""
-    end = os.fstat(file.fileno()).st_size
-    unpack = _FIELDS_READ.unpack
-    at = file.seek(offset)
-    while offset < end:
-        if at != offset:
-            file.seek(offset)
-        header = file.read(_HEADER.size)
-        if len(header) < _HEADER.size:
-            if strict:
-                raise FormatError(
-                    path, f"expected a packet header of 28 bytes, {len(header)} are left", offset
-                )
-            return
-        kind, slot, time_at, overflow, capacity, number = unpack(header)
-        at = body = offset + _HEADER.size
-        following = body + slot * capacity
-        if kind & _COMPRESSED:
-            raise FormatError(path, "expected a plain packet, found a compressed one", offset)
-        if kind == _POLARITY and number:
-            if number > capacity or slot < _SLOT or not 4 <= time_at <= slot - 4:
-                raise FormatError(
-                    path,
-                    f"a polarity packet says {number} events in {capacity} slots of {slot} bytes "
-                    f"with the time at byte {time_at}, which cannot be",
-                    offset,
-                )
-            if following > end:
-                number = min(number, (end - body) // slot)
-            yield body, slot, time_at, overflow, number
-            at += slot * number
-        if following > end and strict:
-            raise FormatError(
-                path,
-                f"expected a packet of {capacity} slots of {slot} bytes, but the file ends "
-                f"after {end - body} bytes; it is truncated or corrupt",
-                offset,
-            )
-        offset = following
-
-
-def _blocks(
-    path: str | os.PathLike[str], file: BufferedReader, start: int, strict: bool
-) -> Iterator[tuple[NDArray[np.uint64], int, int]]:
-    """Slots ``[n]``, word below and time above; their overflow; the byte that follows them.
-
-    A block joins packets of one overflow, stays in the processor's cache, and is overwritten by
-    the next.
-    """
-    space = np.empty(_BLOCK, "<u8")
-    room = space.data.cast("B")
-    filled, current, at = 0, 0, start
-    for at, slot, time_at, overflow, number in _packets(path, file, start, strict):
-        if filled and overflow != current:
-            yield space[:filled], current, at
-            filled = 0
-        current = overflow
-        while number:
-            count = min(number, _BLOCK - filled)
-            part = room[_SLOT * filled : _SLOT * (filled + count)]
-            if slot == _SLOT:
-                missing = len(part) - file.readinto(part)
-            else:
-                slots = file.read(slot * count)
-                missing = slot * count - len(slots)
-                part[:] = _narrowed(slots.ljust(slot * count, b"\0"), slot, time_at)
-            if missing:
-                raise FormatError(path, "the file became shorter while it was read", at)
-            filled, number, at = filled + count, number - count, at + slot * count
-            if filled == _BLOCK:
-                yield space, current, at
-                filled = 0
-    if filled:
-        yield space[:filled], current, at
-
-
-def _narrowed(slots: bytes, slot: int, time_at: int) -> bytes:
-    """The word and the time of each slot, without what else the slots hold."""
-    wide = np.frombuffer(slots, np.uint8).reshape(-1, slot)
-    return np.hstack([wide[:, :4], wide[:, time_at : time_at + 4]]).tobytes()
-
-
 def _decode(
     path: str | os.PathLike[str],
-    blocks: Iterator[tuple[NDArray[np.uint64], int, int]],
+    packets: PacketReader,
     columns: _Columns,
     size: tuple[int, int] | None,
 ) -> int:
     """Fill ``columns`` with the valid events; returns their number."""
-    word = np.empty(_BLOCK, "<u4")
+    word = np.empty(packets.most, "<u4")
     # columns of their own are filled in place, fields of records by a copy from the cache
     in_place = columns.t.flags.c_contiguous
-    space = columns if in_place else _columns(_BLOCK)
+    space = columns if in_place else _columns(len(word))
     count = 0
-    for slots, overflow, end in blocks:
-        start = count if in_place else 0
-        part = space.part(slice(start, start + len(slots)))
-        valid = _fields(slots, word[: len(slots)], part)
-        if size is not None:
-            _check_inside(path, part, valid, size, end)
-        if overflow:
-            part.t[:] |= overflow << 31
+    while not packets.ended:
+        start, found = count if in_place else 0, 0
+        for slots, overflow in packets.read():
+            here = slice(found, found + slots.size)
+            t = space.t[start:][here].view(np.uint64).reshape(slots.shape)
+            _times(slots, overflow, t)
+            word[here].reshape(slots.shape)[...] = slots
+            found = here.stop
+        part = space.part(slice(start, start + found))
+        valid, most = _fields(word[:found], part)
+        if size is not None and (most[0] >= size[0] or most[1] >= size[1]):
+            _check_inside(path, part, valid, size, packets.offset)
         if valid is not None:
             part = part.part(valid)
         stop = count + len(part.t)
@@ -293,29 +198,39 @@ def _columns(n: int) -> _Columns:
     return _Columns(t.view(np.int64), x.view(np.uint16), y.view(np.uint16), p)
 
 
+def _times(slots: NDArray[np.uint64], overflow: int, t: NDArray[np.uint64]) -> None:
+    """Fill ``t`` from the upper halves of the slots."""
+    if slots.flags.aligned:
+        np.right_shift(slots, 32, out=t)
+    else:
+        t[...] = slots.view("<u4")[:, 1::2]
+    if overflow:
+        t |= np.uint64(overflow << 31)
+
+
 def _fields(
-    slots: NDArray[np.uint64], word: NDArray[np.uint32], columns: _Columns
-) -> NDArray[np.bool_] | None:
-    """Fill ``columns`` from all slots; returns which are valid if not all are.
+    word: NDArray[np.uint32], columns: _Columns
+) -> tuple[NDArray[np.bool_] | None, tuple[int, int]]:
+    """Fill x, y and p from all words.
 
     Casts drop the upper bits, and cost less than shifts of wider numbers or steps over them.
+
+    Returns:
+        Which are valid if not all are; numbers that y and x do not exceed.
     """
     _, x, y, p = columns
-    np.right_shift(slots, 32, out=columns.t.view(np.uint64))
-    np.copyto(word, slots, casting="unsafe")
-    np.copyto(y, word, casting="unsafe")
-    np.copyto(p, y, casting="unsafe")
+    ever = int(np.bitwise_or.reduce(word))
+    y[:] = word
+    p[:] = y
     valid = None if np.bitwise_and.reduce(y) & 1 else (y & 1).astype(bool)
     np.right_shift(p, 1, out=p)
     np.bitwise_and(p, 1, out=p)
     np.right_shift(y, 2, out=y)
-    np.right_shift(word, 16, out=word)
-    np.copyto(x, word, casting="unsafe")
-    if np.bitwise_or.reduce(x) & 1:
-        # the highest bit of y
-        y |= (x & 1) << 14
-    np.right_shift(x, 1, out=x)
-    return valid
+    if ever & 1 << 16:
+        y |= (word >> 2).astype(np.uint16) & 1 << 14
+    np.right_shift(word, 17, out=word)
+    x[:] = word
+    return valid, (ever >> 2 & _LARGEST_XY, ever >> 17)
 
 
 def _check_inside(

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from sj_neurons.neuron import ParametricLIFNode
 from sj_neurons.surrogate import ATan
 
+from ..layout import cpu_layout
+
 __all__ = ["SSIR"]
 
 _FRAMES = 41
@@ -57,7 +59,7 @@ class SSIR(nn.Module):
         """One time step: spikes ``[B, 41, H, W]`` -> image ``[B, 1, H, W]``."""
         if spike.ndim != 4 or spike.shape[1] != _FRAMES:
             raise ValueError(f"spikes must be [B, {_FRAMES}, H, W], got {list(spike.shape)}")
-        return self.pred3(self.dec3(self.eres1(self.enc1(self.static_conv(spike)))))
+        return self.pred3(self.dec3(self.eres1(self.enc1(self.static_conv(cpu_layout(spike))))))
 
 
 class _SpikingLayer(nn.Module):
@@ -105,7 +107,10 @@ class _PredictionHead(nn.Module):
 
 
 def _neuron() -> ParametricLIFNode:
-    return ParametricLIFNode(init_tau=2.0, surrogate_function=ATan(), detach_reset=True)
+    # neurons by tensor operations take as long as the convolutions
+    return ParametricLIFNode(
+        init_tau=2.0, surrogate_function=ATan(), detach_reset=True, backend="auto"
+    )
 
 
 def _conv(

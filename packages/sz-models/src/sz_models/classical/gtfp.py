@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._numbers import check_positive
 from ..streams import Spikes
 from .sweep import Out, key_count, spike_frames, sweep, video_buffer
 from .window import as_image, half_window, image_dtype, key_and_half
 
-__all__ = ["check_positive", "gtfp", "gtfp_at", "gtfp_reach", "gtfp_video"]
+__all__ = ["gtfp", "gtfp_at", "gtfp_reach", "gtfp_video"]
 
 # Beyond 9 sigma a weight is less than half a quantum of float64.
 _SUPPORT_SIGMAS = 9.0
@@ -94,9 +95,8 @@ def gtfp_video(
             sigma or rate is not positive.
     """
     check_positive(sigma=sigma, rate=rate)
-    n_frames = stream.shape[0]
     half = 0 if window is None else half_window(window, smallest=1)
-    n_keys = key_count(n_frames, half, window or 1)
+    n_keys = key_count(stream, half, window or 1)
     return gtfp_at(stream, range(half, half + n_keys), sigma, rate, window, out=out)
 
 
@@ -132,17 +132,6 @@ def gtfp_at(
 def gtfp_reach(sigma: float) -> int:
     """Frames on each side of the key frame beyond which weights are 0 in any type."""
     return math.ceil(_SUPPORT_SIGMAS * sigma)
-
-
-def check_positive(**numbers: float) -> None:
-    """Refuse zero, negative, infinite and undefined numbers.
-
-    Raises:
-        ValueError: naming the first of them.
-    """
-    for name, value in numbers.items():
-        if not value > 0 or not math.isfinite(value):
-            raise ValueError(f"{name} must be a positive number, got {value}")
 
 
 def _reach_at(key: int, n_frames: int, sigma: float) -> tuple[int, int]:

@@ -72,7 +72,7 @@ def isi_video(stream: Spikes, window: int = 41, *, out: Out | None = None) -> Te
         [0.5]
     """
     half = half_window(window, smallest=2)
-    shape = (key_count(stream.shape[0], half, window), *stream.shape[1:])
+    shape = (key_count(stream, half, window), *stream.shape[1:])
     images = video_buffer(out, shape, torch.float32)
     nearest = Nearest(half)
 

@@ -14,41 +14,68 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..streams import Spikes, as_tensor
+from sj_datasets import SpikeStream
 
-__all__ = ["Kernel", "Out", "count_dtype", "key_count", "spike_frames", "sweep", "video_buffer"]
+from ..streams import Spikes, as_tensor, check_axes
+
+__all__ = [
+    "Kernel",
+    "Out",
+    "check_values",
+    "count_dtype",
+    "key_count",
+    "spike_frames",
+    "sweep",
+    "video_buffer",
+]
 
 Kernel = Callable[[NDArray[np.uint8], NDArray[np.generic]], None]
 Out = Tensor | NDArray[np.generic]
+_NO_SPIKES = "spikes must be 0 or 1, but the stream holds other values"
 
 
-def spike_frames(stream: Spikes) -> NDArray[np.uint8]:
+def spike_frames(stream: Spikes, *, checked: bool = True) -> NDArray[np.uint8]:
     """A stream as contiguous uint8 ``[T, H, W]`` of 0 and 1, copied only where it must be.
 
+    Args:
+        stream: spikes ``[T, H, W]``.
+        checked: look at the values of a uint8 stream too; a kernel that does so while they are in
+            the cache saves a fifth of its time.
+
     Raises:
+        TypeError: no stream.
         ValueError: not three axes, no frames, or values other than 0 and 1.
     """
-    if len(shape := tuple(stream.shape)) != 3:
-        raise ValueError(f"stream must be [T, H, W], got {list(shape)}")
-    if 0 in shape:
-        raise ValueError(f"stream has no spikes to look at: its shape is {list(shape)}")
-    if not isinstance(stream, (Tensor, np.ndarray)):
+    check_axes(stream, "THW")
+    if isinstance(stream, SpikeStream):
         return stream[:]
     given = as_tensor(stream).detach().cpu()
     if given.dtype == torch.bool:
         return given.contiguous().view(torch.uint8).numpy()
     frames = given.to(torch.uint8).contiguous()
-    exact = given.dtype == torch.uint8 or bool((frames == given).all())
     spikes = frames.numpy()
-    if not exact or spikes.max() > 1:
-        raise ValueError("spikes must be 0 or 1, but the stream holds other values")
+    if given.dtype != torch.uint8 and not bool((frames.to(given.dtype) == given).all()):
+        raise ValueError(_NO_SPIKES)
+    if checked or given.dtype != torch.uint8:
+        check_values(spikes)
     return spikes
+
+
+def check_values(spikes: NDArray[np.uint8]) -> None:
+    """Refuse what is neither 0 nor 1.
+
+    Raises:
+        ValueError: such values.
+    """
+    if spikes.max() > 1:
+        raise ValueError(_NO_SPIKES)
 
 
 def video_buffer(out: Out | None, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """``out`` as a tensor, or a new one.
 
     Raises:
+        TypeError: ``out`` is no tensor or array.
         ValueError: ``out`` has another shape or element type, or is no plain CPU memory.
     """
     if out is None:
@@ -66,6 +93,8 @@ def video_buffer(out: Out | None, shape: tuple[int, ...], dtype: torch.dtype) ->
 
 
 def _shared(out: NDArray[np.generic]) -> Tensor:
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a tensor or an array, got {type(out).__name__}")
     if not out.flags.writeable:
         raise ValueError("out is read-only")
     return torch.from_numpy(out)
@@ -105,12 +134,15 @@ def sweep(
     return images
 
 
-def key_count(n_frames: int, half: int, window: int) -> int:
+def key_count(stream: Spikes, half: int, window: int) -> int:
     """Number of key frames whose windows lie in the stream.
 
     Raises:
+        TypeError: no stream.
         ValueError: there is none.
     """
+    check_axes(stream, "THW")
+    n_frames = stream.shape[0]
     if n_frames <= 2 * half:
         raise ValueError(
             f"window {window} needs {2 * half + 1} frames, but the stream has {n_frames}; use a "

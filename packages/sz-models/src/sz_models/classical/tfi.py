@@ -73,7 +73,7 @@ def tfi_video(
         [4]
     """
     half = half_window(window, smallest=2)
-    shape = (key_count(stream.shape[0], half, window), *stream.shape[1:])
+    shape = (key_count(stream, half, window), *stream.shape[1:])
     images = video_buffer(out, shape, count_dtype(2 * half) if intervals else torch.float32)
     nearest = Nearest(half)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..streams import Spikes
-from .sweep import Out, count_dtype, key_count, spike_frames, sweep, video_buffer
+from .sweep import Out, check_values, count_dtype, key_count, spike_frames, sweep, video_buffer
 from .window import as_image, frames_between, half_window, image_dtype, key_and_half
 
 __all__ = ["count_spikes", "tfp", "tfp_video"]
@@ -59,7 +59,8 @@ def tfp_video(
         float32, or with ``counts`` uint8 (int32 for windows beyond 255 frames).
 
     Raises:
-        ValueError: the window does not fit the stream, spikes other than 0 and 1, wrong ``out``.
+        ValueError: the window does not fit the stream, wrong ``out``, or spikes other than 0 and 1,
+            which may be found when a part of ``out`` has been written.
 
     Example:
         >>> import torch
@@ -68,15 +69,15 @@ def tfp_video(
         [1, 2, 2]
     """
     half = half_window(window, smallest=1)
-    shape = (key_count(stream.shape[0], half, window), *stream.shape[1:])
+    shape = (key_count(stream, half, window), *stream.shape[1:])
     dtype = count_dtype(2 * half + 1)
     images = video_buffer(out, shape, dtype if counts else torch.float32)
     kernel = count_spikes if counts else _average
-    return sweep(spike_frames(stream), images, kernel, pixels=_PIXELS)
+    return sweep(spike_frames(stream, checked=False), images, kernel, pixels=_PIXELS)
 
 
 def count_spikes(frames: NDArray[np.uint8], counts: NDArray[np.generic]) -> None:
-    """Kernel: spikes of each window; see ``sweep``."""
+    """Kernel: spikes of each window, which it checks; see ``sweep``."""
     width = len(frames) - len(counts) + 1
     _first_count(frames[:width], counts[0])
     for first in range(1, len(counts), _GROUP):
@@ -106,8 +107,9 @@ def _divide(counts: NDArray[np.generic], width: int, means: NDArray[np.generic])
 
 
 def _first_count(frames: NDArray[np.uint8], counts: NDArray[np.generic]) -> None:
-    np.copyto(counts, frames[0])
-    for frame in frames[1:]:
+    counts.fill(0)
+    for frame in frames:
+        check_values(frame)
         np.add(counts, frame, out=counts)
 
 
@@ -126,6 +128,7 @@ def _advance(
     stop = first + len(counts)
     entering, leaving = frames[first + width - 1 : stop + width - 1], frames[first - 1 : stop - 1]
     np.subtract(entering, leaving, out=counts, dtype=counts.dtype)
+    check_values(entering)
     for count in counts:
         np.add(count, previous, out=count)
         previous = count

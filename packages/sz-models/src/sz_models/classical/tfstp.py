@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..streams import Spikes
-from .gtfp import check_positive
+from .._numbers import check_positive, whole
+from ..streams import Spikes, check_axes
 from .sweep import Out, spike_frames, video_buffer
 
 __all__ = ["ShortTermPlasticity", "equalize", "tfstp", "tfstp_video"]
@@ -115,11 +115,12 @@ def tfstp(
     Raises:
         ValueError: wrong axes, key frame outside the stream, spikes other than 0 and 1.
     """
-    n_frames = stream.shape[0] if stream.ndim else 0
-    key = n_frames // 2 if key_frame is None else key_frame
-    if stream.ndim == 3 and not 0 <= key < n_frames:
+    check_axes(stream, "THW")
+    n_frames = stream.shape[0]
+    key = n_frames // 2 if key_frame is None else whole("key_frame", key_frame)
+    if not 0 <= key < n_frames:
         raise ValueError(f"key frame {key} leaves the stream of {n_frames} frames")
-    spikes = torch.from_numpy(spike_frames(stream[: key + 1] if stream.ndim == 3 else stream))
+    spikes = torch.from_numpy(spike_frames(stream[: key + 1]))
     synapse = ShortTermPlasticity() if synapse is None else synapse
     for frame in spikes:
         synapse.update(frame)
@@ -138,6 +139,7 @@ def tfstp_video(
     Returns:
         float32 ``[T, H, W]``.
     """
+    check_axes(stream, "THW")
     images = video_buffer(out, tuple(stream.shape), torch.float32)
     synapse = ShortTermPlasticity() if synapse is None else synapse
     for image, rate in zip(images, _rates(stream, synapse), strict=True):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .._numbers import whole
+from ..streams import check_axes
+
 __all__ = ["as_image", "frames_between", "half_window", "image_dtype", "key_and_half"]
 
 
@@ -12,8 +15,10 @@ def half_window(window: int, *, smallest: int) -> int:
     """Frames on each side of the key frame.
 
     Raises:
+        TypeError: no whole number.
         ValueError: the window is shorter than the method needs.
     """
+    window = whole("window", window)
     if window < smallest:
         raise ValueError(f"window must be at least {smallest}, got {window}")
     return window // 2
@@ -25,13 +30,15 @@ def key_and_half(
     """Key frame (by default T // 2) and half window.
 
     Raises:
+        TypeError: no tensor, or no whole numbers.
         ValueError: wrong axes, window too short, frames outside the stream.
     """
-    if stream.ndim not in (3, 4):
-        raise ValueError(f"stream must be [T, H, W] or [B, T, H, W], got {list(stream.shape)}")
+    check_axes(stream, "THW", "BTHW")
+    if not isinstance(stream, Tensor):
+        raise TypeError(f"spikes must be a tensor here, got {type(stream).__name__}; convert them")
     n_frames = stream.shape[-3]
     half = half_window(window, smallest=smallest)
-    key = n_frames // 2 if key_frame is None else key_frame
+    key = n_frames // 2 if key_frame is None else whole("key_frame", key_frame)
     if not 0 <= key < n_frames:
         raise ValueError(f"key frame {key} leaves the stream of {n_frames} frames")
     if key - half < 0 or key + half >= n_frames:

@@ -11,8 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from ..viewer import command as view
-from . import bench, compare, info, methods, reconstruct, simulate
+from . import bench, compare, info, methods, reconstruct, simulate, view
 from .arguments import Parser
 
 __all__ = ["main"]
@@ -24,7 +23,7 @@ _COMMANDS = (
     info.add,
     simulate.add,
     bench.add,
-    view.add_command,
+    view.add,
 )
 _INTERRUPTED = 130
 _CLOSED_PIPE = 141
@@ -42,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _CLOSED_PIPE
     except MemoryError as error:
         return _failed(f"not enough memory: {error}")
-    except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except (ImportError, OSError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         return _failed(str(error))
     except KeyboardInterrupt:
         _failed("interrupted; nothing was written")

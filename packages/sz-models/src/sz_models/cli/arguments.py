@@ -27,7 +27,9 @@ __all__ = [
     "Request",
     "add_command",
     "add_methods",
+    "add_rate",
     "add_recording",
+    "add_tile",
     "check_method",
     "check_target",
     "method_names",
@@ -88,6 +90,30 @@ def add_methods(command: argparse.ArgumentParser, default: str) -> None:
         metavar="M,M,...",
         help=f"of {', '.join(method_names())}; tfp:11 is tfp with a window of 11 frames (default "
         f"{default})",
+    )
+
+
+def add_rate(command: argparse.ArgumentParser) -> None:
+    """What brightness is divided by."""
+    command.add_argument(
+        "--rate",
+        type=float,
+        default=1.0,
+        metavar="R",
+        help="spikes per frame at full brightness; not used by tfstp and spikeclip, whose images "
+        "are stretched (default 1)",
+    )
+
+
+def add_tile(command: argparse.ArgumentParser) -> None:
+    """Parts that a network makes an image in."""
+    command.add_argument(
+        "--tile",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="rows and columns of the parts that a network makes an image in, for frames that do "
+        "not fit into memory otherwise",
     )
 
 

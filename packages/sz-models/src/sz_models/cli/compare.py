@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sj_datasets.atomic import atomic_path
 
 from ..images import check_image_path, to_uint8
 from ..metrics import check_metric, compute_metric, needs_truth
 from ..registry import default_config, find_method
+from ..streams import Spikes
 from .arguments import (
     Commands,
     Request,
     add_command,
     add_methods,
+    add_rate,
     add_recording,
+    add_tile,
     check_target,
     open_recording,
     parse_methods,
@@ -30,6 +37,9 @@ from .tables import Row, table_lines, write_csv
 
 __all__ = ["add"]
 
+_SHEET = "compare.png"
+_ODD_RATE = 0.1
+_FRAMES = 100
 _UNITS = {"psnr": "PSNR {:.2f} dB", "ssim": "SSIM {:.3f}"}
 
 
@@ -38,7 +48,13 @@ def add(commands: Commands) -> None:
     command = add_command(commands, "compare", "compare methods on one recording", _run)
     add_recording(command)
     add_methods(command, "tfp,tfi,gtfp,isi")
-    command.add_argument("-o", "--output", metavar="SHEET", help="contact sheet to write (.png)")
+    command.add_argument(
+        "-o",
+        "--output",
+        default=_SHEET,
+        metavar="SHEET",
+        help=f"contact sheet to write (default {_SHEET})",
+    )
     command.add_argument("--csv", metavar="TABLE", help="table to write")
     command.add_argument("--gt", "--truth", metavar="IMAGE", help="paired image")
     command.add_argument(
@@ -47,9 +63,8 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--frame", "--key-frame", type=int, metavar="K", help="key frame (default the middle one)"
     )
-    command.add_argument(
-        "--rate", type=float, default=1.0, metavar="R", help="spikes per frame at full brightness"
-    )
+    add_rate(command)
+    add_tile(command)
     command.add_argument(
         "--version", "--release", metavar="V", help="released weights (default v023)"
     )
@@ -66,8 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
     requests = parse_methods(arguments.methods)
     weights = _weight_files(arguments.weights, requests)
     metrics = _metric_names(arguments)
-    if arguments.output is not None:
-        check_image_path(arguments.output)
+    check_image_path(arguments.output)
     targets = [Path(path) for path in (arguments.output, arguments.csv) if path is not None]
     if len(targets) == 2 and targets[0].resolve() == targets[1].resolve():
         raise ValueError(f"{targets[0]} cannot be both the sheet and the table")
@@ -89,6 +103,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 rate=arguments.rate,
                 version=_release(arguments.version, request, weights),
                 weights=weights.get(request.method),
+                tile=arguments.tile,
             )
             seconds = time.perf_counter() - begin
             values = {name: compute_metric(name, image, truth) for name in metrics}
@@ -99,15 +114,31 @@ def _run(arguments: argparse.Namespace) -> int:
         panels.append(Panel(to_uint8(truth), "ground truth"))
     _write(arguments, panels, rows)
     print("\n".join(table_lines(rows)))
+    if arguments.output == _SHEET:
+        print(f"{_SHEET}: the images side by side", file=sys.stderr)
+    if truth is not None and arguments.rate == 1.0:
+        _hint_at_rate(stream, truth, str(arguments.gt))
     return 0
+
+
+def _hint_at_rate(stream: Spikes, truth: NDArray[np.float32], name: str) -> None:
+    """Say so if the recording is much darker or brighter than the paired image."""
+    first = max(0, stream.shape[0] // 2 - _FRAMES // 2)
+    spikes = np.asarray(stream[first : first + _FRAMES])
+    rate = float(spikes.mean() / max(truth.mean(), 1e-6))
+    if rate > 0 and abs(rate - 1) > _ODD_RATE:
+        print(
+            f"hint: the recording is {rate:.2f} times as bright as {name}; --rate {rate:.2f} "
+            "compares like with like",
+            file=sys.stderr,
+        )
 
 
 def _write(arguments: argparse.Namespace, panels: list[Panel], rows: list[Row]) -> None:
     """Both files or neither: they take their names when both are complete."""
     with ExitStack() as files:
-        if arguments.output is not None:
-            temporary = files.enter_context(atomic_path(arguments.output))
-            contact_sheet(panels).save(temporary)
+        temporary = files.enter_context(atomic_path(arguments.output))
+        contact_sheet(panels).save(temporary)
         if arguments.csv is not None:
             write_csv(files.enter_context(atomic_path(arguments.csv)), rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -10,6 +11,7 @@ from ..reconstruct import reconstruct
 from ..reconstruct_video import reconstruct_video
 from ..registry import find_method
 from ..streams import Spikes
+from ..tiling import check_tile
 
 __all__ = ["image_at"]
 
@@ -24,8 +26,10 @@ def image_at(
     rate: float,
     version: str | None,
     weights: str | os.PathLike[str] | None,
+    tile: Sequence[int] | None,
 ) -> Tensor:
     """Image ``[H, W]`` of a stream ``[T, H, W]`` at a key frame; see ``reconstruct``."""
+    parts = None if tile is None else check_tile(tile)
     if find_method(method) is not None:
         return reconstruct(
             stream,
@@ -36,6 +40,7 @@ def image_at(
             rate=rate,
             version=version,
             ckpt_path=weights,
+            tile=parts,
         )
     key = stream.shape[0] // 2 if key_frame is None else key_frame
     video = reconstruct_video(
@@ -48,5 +53,6 @@ def image_at(
         rate=rate,
         version=version,
         ckpt_path=weights,
+        tile=parts,
     )
     return next(video)

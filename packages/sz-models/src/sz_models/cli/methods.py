@@ -15,7 +15,7 @@ _SOURCES = {
     "tfi": "Zhu et al., ICME 2019",
     "gtfp": "tfp with Gaussian weights",
     "isi": "mean inter-spike interval",
-    "tfstp": "Zheng et al., CVPR 2021",
+    "tfstp": "Zheng et al., CVPR 2021, TPAMI 2023",
     "base": "Spike-Zoo's small network",
     "spikeclip": "Chen et al., AAAI 2025",
     "wgse": "Zhang et al., AAAI 2023",

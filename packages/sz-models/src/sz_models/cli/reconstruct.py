@@ -16,10 +16,13 @@ from ..images import check_image_path, save_image, to_uint8
 from ..metrics import psnr, ssim
 from ..reconstruct_video import reconstruct_video
 from ..streams import Spikes
+from ..tiling import check_tile
 from .arguments import (
     Commands,
     add_command,
+    add_rate,
     add_recording,
+    add_tile,
     check_method,
     check_target,
     method_names,
@@ -56,9 +59,8 @@ def add(commands: Commands) -> None:
     command.add_argument("--fps", type=float, default=25.0, help="images a second of a video (25)")
     command.add_argument("--window", type=int, metavar="W", help="frames to look at")
     command.add_argument("--sigma", type=float, metavar="S", help="width of gtfp in frames")
-    command.add_argument(
-        "--rate", type=float, default=1.0, metavar="R", help="spikes per frame at full brightness"
-    )
+    add_rate(command)
+    add_tile(command)
     command.add_argument(
         "--gt", "--truth", metavar="IMAGE", help="paired image; prints PSNR and SSIM"
     )
@@ -97,6 +99,7 @@ def _image(arguments: argparse.Namespace, method: str, stream: Spikes) -> str:
         rate=arguments.rate,
         version=arguments.version,
         weights=arguments.weights,
+        tile=arguments.tile,
     )
     key = stream.shape[0] // 2 if arguments.frame is None else arguments.frame
     line = f"{arguments.output}: {method} at key frame {key} of {stream.shape[0]}"
@@ -120,6 +123,7 @@ def _film(arguments: argparse.Namespace, method: str, stream: Spikes) -> str:
         rate=arguments.rate,
         version=arguments.version,
         ckpt_path=arguments.weights,
+        tile=None if arguments.tile is None else check_tile(arguments.tile),
     )
     count = 0
 

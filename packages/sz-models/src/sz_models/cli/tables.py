@@ -12,9 +12,9 @@ Row = Mapping[str, str | float]
 
 
 def table_lines(rows: Sequence[Row]) -> list[str]:
-    """Aligned columns with their names above; numbers have four digits behind the point."""
+    """Aligned columns with their names above; numbers have about five digits."""
     cells = [list(rows[0])] + [
-        [value if isinstance(value, str) else f"{value:.4f}" for value in row.values()]
+        [value if isinstance(value, str) else _number(value) for value in row.values()]
         for row in rows
     ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -24,6 +24,10 @@ def table_lines(rows: Sequence[Row]) -> list[str]:
         numbers = map(str.rjust, values, widths[1:])
         lines.append("  ".join([name.ljust(widths[0]), *numbers]))
     return lines
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.1f}"
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:

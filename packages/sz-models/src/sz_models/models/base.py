@@ -17,9 +17,10 @@ from sj_datasets import SpikeStream
 from sj_datasets.atomic import atomic_path
 
 from .._names import unknown_name
+from .._numbers import whole
 from ..config import BaseModelConfig
 from ..networks import build_network
-from ..streams import Spikes, as_tensor
+from ..streams import Spikes, as_tensor, check_axes, check_binary
 from ..tiling import check_tile, tiled, told_out_of_memory
 from ..weights import load_weights, released_weights
 
@@ -29,6 +30,8 @@ Batch = Mapping[str, Any]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 _MODES = ("debug", "train", "eval")
+# Images of half precision would be rounded; other integers only take memory.
+_EXACT = (torch.bool, torch.uint8, torch.float32, torch.float64)
 _LOSSES: dict[str, Callable[[], Loss]] = {"l1": nn.L1Loss, "l2": nn.MSELoss}
 _log = logging.getLogger(__name__)
 
@@ -52,7 +55,7 @@ class BaseModel(nn.Module):
 
     net: nn.Module
     free_brightness: ClassVar[bool] = False
-    """Whether images have no fixed brightness, so that they are stretched to be shown."""
+    """Whether images have no fixed brightness: they are stretched instead of divided by a rate."""
     size_multiple: ClassVar[int] = 1
     """Sides that the network takes are multiples of this."""
 
@@ -123,9 +126,12 @@ class BaseModel(nn.Module):
         """Spikes ``[B, T, H, W]`` -> images ``[B, 1, H, W]``; used by training and inference.
 
         With ``cfg.tile`` the network sees one tile at a time; spikes may then stay on the CPU, and
-        the image lies where they lie.
+        the image lies where they lie.  Values are not looked at here, so that training may use
+        others than 0 and 1; :meth:`image_at`, ``reconstruct`` and the pipelines refuse them.
 
         Raises:
+            TypeError: spikes are no tensor of real numbers.
+            ValueError: other axes, an empty stream, or fewer frames than the network takes.
             MemoryError: the network does not fit into the device's memory with this input.
         """
         ready = self.preprocess_spike(spike)
@@ -174,7 +180,9 @@ class BaseModel(nn.Module):
             key_frame: by default ``T // 2``.
 
         Raises:
-            ValueError: the frames around the key frame leave the stream.
+            TypeError: no stream, or no whole number.
+            ValueError: the frames around the key frame leave the stream, or it holds other values
+                than 0 and 1.
         """
         key = self._key(spikes, key_frame)
         length = self.input_length()
@@ -276,24 +284,22 @@ class BaseModel(nn.Module):
             return self.net(self._as_input(ready))
 
     def _as_input(self, spike: Tensor) -> Tensor:
-        """Integer spikes in the element type of the network's parameters, if it has any."""
+        """Spikes in the element type of the network's parameters, if it has any."""
         parameter = next(self.net.parameters(), None)
-        if parameter is None or spike.is_floating_point():
-            return spike
-        return spike.to(parameter.dtype)
+        return spike if parameter is None else spike.to(parameter.dtype)
 
     def _check_spike(self, spike: Tensor) -> None:
-        if spike.ndim != 4:
-            raise ValueError(
-                f"spikes must be [B, T, H, W], got {list(spike.shape)}; for one stream pass "
-                "spike[None]"
+        check_axes(spike, "BTHW")
+        if not isinstance(spike, Tensor):
+            raise TypeError(
+                f"a model takes spikes as a tensor, got {type(spike).__name__}; convert them, or "
+                "use image_at"
             )
 
     @staticmethod
     def _key(spikes: Spikes, key_frame: int | None) -> int:
-        if spikes.ndim != 3:
-            raise ValueError(f"a stream [T, H, W] is needed, got shape {list(spikes.shape)}")
-        key = len(spikes) // 2 if key_frame is None else key_frame
+        check_axes(spikes, "THW")
+        key = len(spikes) // 2 if key_frame is None else whole("key_frame", key_frame)
         if not 0 <= key < len(spikes):
             raise ValueError(f"key frame {key} leaves the stream of {len(spikes)} frames")
         return key
@@ -301,13 +307,9 @@ class BaseModel(nn.Module):
     def _segment(self, spikes: Spikes, start: int, stop: int) -> Tensor:
         """Frames [start, stop) as ``[1, n, H, W]`` on the device, checked to be 0 or 1."""
         frames = as_tensor(spikes[start:stop])
-        if not isinstance(spikes, SpikeStream) and not _is_binary(frames):
-            raise ValueError("spikes must be 0 or 1")
+        if not isinstance(spikes, SpikeStream):
+            check_binary(frames)
+            if frames.dtype not in _EXACT:
+                frames = frames.to(torch.uint8)
         # Tiles go to the device one by one.
         return frames[None] if self.cfg.tile is not None else frames.to(self.device)[None]
-
-
-def _is_binary(frames: Tensor) -> bool:
-    if frames.dtype in (torch.bool, torch.uint8):
-        return frames.numel() == 0 or int(frames.max()) <= 1
-    return bool(((frames == 0) | (frames == 1)).all())

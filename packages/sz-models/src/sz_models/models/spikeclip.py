@@ -31,8 +31,9 @@ class SpikeCLIPConfig(BaseModelConfig):
 class SpikeCLIP(BaseModel):
     """Counts of spikes in groups of 4 frames -> image, with a mirrored border of 20 pixels.
 
-    The network was trained without true images, so its brightness has no fixed scale: stretch an
-    image to [0, 1] before showing or measuring it.
+    The network was trained without true images, so its brightness has no fixed scale:
+    ``reconstruct``, the pipelines and the command line stretch its images to [0, 1] and do not use
+    the rate.
 
     Chen et al., "Rethinking high-speed image reconstruction framework with spike camera",
     AAAI 2025.

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..classical.window import half_window
 from .base import BaseModel
 
 __all__ = ["WindowedModel"]
@@ -16,7 +17,7 @@ class WindowedModel(BaseModel):
 
     def input_length(self) -> int:
         net: Any = self.network()
-        return 2 * (net.model_win_length // 2) + 1
+        return 2 * half_window(net.model_win_length, smallest=1) + 1
 
     def preprocess_spike(self, spike: Tensor) -> Tensor:
         self._check_spike(spike)

@@ -21,6 +21,8 @@ from sj_datasets.spike_camera import (
     build_dataset_name,
 )
 
+from .._numbers import check_positive
+from ..brightness import finish_image, stretch
 from ..config import BaseModelConfig
 from ..cost import ModelCost, measure_cost
 from ..images import save_image
@@ -30,10 +32,9 @@ from ..models import BaseModel
 from ..registry import build_model_cfg, default_config
 from ..streams import Spikes
 from .config import PipelineConfig
-from .finish import finish_image, stretch
 from .run_folder import new_run_folder
 from .scores import Scores, as_text, available_metrics
-from .sources import as_batch, as_truth, check_rate, read_recording, read_truth
+from .sources import as_batch, as_truth, read_recording, read_truth
 
 __all__ = ["BasePipeline"]
 
@@ -132,7 +133,7 @@ class BasePipeline:
         image: Tensor | NDArray[np.generic] | None,
         *parts: str,
     ) -> dict[str, Tensor]:
-        check_rate(rate)
+        check_positive(rate=rate)
         spike = as_batch(stream, self._length(), self._device())
         truth = None if image is None else as_truth(image, spike)
         cfg = self.cfg
@@ -205,8 +206,10 @@ class BasePipeline:
                 with torch.no_grad():
                     outputs = model.get_outputs_dict(on_device)
                 recon, truth = model.get_paired_imgs(on_device, outputs)
-                recon = recon.float().clamp(0, 1)
-                scores[label].add(recon, truth.clamp(0, 1) if with_img else None)
+                free = self.cfg.img_norm or model.free_brightness
+                recon = finish_image(recon, 1.0, free_brightness=free)
+                truth = stretch(truth) if self.cfg.img_norm else truth.clamp(0, 1)
+                scores[label].add(recon, truth if with_img else None)
         means = {label: score.mean() for label, score in scores.items()}
         rows: list[dict[str, Any]] = []
         for label, score in scores.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from torch import Tensor
 from sj_datasets import SpikeStream
 from sj_datasets.spike_camera import load_vidar_dat, read_gray_image, read_uhsr
 
-from ..streams import Spikes, as_tensor
+from ..streams import Spikes, as_tensor, check_axes, check_binary
 
-__all__ = ["as_batch", "as_truth", "check_rate", "read_recording", "read_truth"]
+__all__ = ["as_batch", "as_truth", "read_recording", "read_truth"]
 
 
 def read_recording(
@@ -53,18 +52,17 @@ def as_batch(spike: Spikes, length: int, device: torch.device) -> Tensor:
     Of a longer stream only the ``length`` frames around T // 2 are taken.
 
     Raises:
+        TypeError: no stream.
         ValueError: another number of dimensions, nothing in it, or other values.
     """
-    if spike.ndim not in (3, 4):
-        raise ValueError(f"spikes must be [T, H, W] or [B, T, H, W], got {list(spike.shape)}")
+    check_axes(spike, "THW", "BTHW")
     n_frames = spike.shape[-3]
     start = n_frames // 2 - length // 2
     frames = slice(start, start + length) if n_frames > length else slice(None)
     cut = as_tensor(spike[frames] if spike.ndim == 3 else spike[:, frames])
     if cut.numel() == 0:
         raise ValueError(f"spikes are empty: {list(spike.shape)}")
-    if not bool(((cut == 0) | (cut == 1)).all()):
-        raise ValueError("spikes must be 0 or 1")
+    check_binary(cut)
     cut = cut.to(device, torch.float32)
     return cut[None] if cut.ndim == 3 else cut
 
@@ -92,10 +90,3 @@ def as_truth(image: Tensor | NDArray[np.generic], spike: Tensor) -> Tensor:
     if not (float(truth.min()) >= 0 and float(truth.max()) <= 1):
         raise ValueError("the true image must be integers 0..255 or real numbers in [0, 1]")
     return truth
-
-
-def check_rate(rate: float) -> float:
-    """Refuse a rate that images cannot be divided by."""
-    if not (rate > 0 and math.isfinite(rate)):
-        raise ValueError(f"rate must be a positive number, got {rate}")
-    return rate

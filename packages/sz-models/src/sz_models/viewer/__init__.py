@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .command import add_command
 from .server import ViewerServer, serve
 
-__all__ = ["ViewerServer", "add_command", "serve"]
+__all__ = ["ViewerServer", "serve"]

@@ -20,8 +20,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from sj_datasets import FormatError, SpikeStream
 
+from ..reconstruct import open_stream
+from ..streams import Spikes
 from .frames import MAX_SIGMA, Frames, View
 from .query import Query
 
@@ -229,11 +233,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def serve(
-    file: str | os.PathLike[str],
-    height: int,
-    width: int,
+    spikes: Spikes | str | os.PathLike[str],
+    height: int | None = None,
+    width: int | None = None,
     port: int = 0,
     *,
+    name: str | None = None,
     open_browser: bool = True,
     strict: bool = True,
     announce: Callable[[str], None] = lambda address: None,
@@ -241,10 +246,11 @@ def serve(
     """Show a recording until Ctrl-C.
 
     Args:
-        file: a ``.dat`` recording.
-        height: rows of a frame.
-        width: columns of a frame.
+        spikes: a stream ``[T, H, W]`` of 0 and 1, or the path of a ``.dat`` file.
+        height: rows of a frame; needed for a file.
+        width: columns of a frame; needed for a file.
         port: on 127.0.0.1; 0 takes a free one.
+        name: what the page calls it, by default the name of the file.
         open_browser: open the page.
         strict: refuse a file with an incomplete last frame.
         announce: called with the page's address once it is served.
@@ -252,12 +258,17 @@ def serve(
     Raises:
         FileNotFoundError: no such file.
         FormatError: empty or truncated file.
-        ValueError: wrong frame size or port.
+        ValueError: wrong frame size or port, or values other than 0 and 1.
         OSError: the port is taken.
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"port must be between 0 and 65535, got {port}")
-    frames = Frames(SpikeStream(file, height, width, strict=strict), Path(file).name)
+    stream = open_stream(spikes, height, width, strict=strict)
+    if name is None:
+        name = Path(spikes).name if isinstance(spikes, (str, os.PathLike)) else "spikes"
+    if not isinstance(stream, SpikeStream):
+        stream = SpikeStream.from_array(np.asarray(stream))
+    frames = Frames(stream, name)
     try:
         server = ViewerServer(frames, port)
     except OSError as error:

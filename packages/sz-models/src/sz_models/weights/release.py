@@ -157,7 +157,7 @@ def _download(release: _Release) -> None:
             attempts=Attempts(count=3, wait=_WAIT_S),
         )
     except DownloadError as error:
-        raise type(error)(f"{error}\n{release.advice}") from error
+        raise type(error)(f"{error}; {release.advice}") from error
 
 
 def _check_readable(release: _Release, *, fetched: bool) -> None:

@@ -8,6 +8,7 @@ Wang et al., "EDVR: video restoration with enhanced deformable convolutional net
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +16,21 @@ from torch.nn import functional as F
 
 from ..deform_conv import deform_conv2d
 
-__all__ = ["PyramidAlignment"]
+__all__ = ["PyramidAlignment", "Reference"]
 
 _OFFSET_GROUPS = 8
 _TAPS = 9
 
 Pyramid = tuple[Tensor, Tensor, Tensor]
+
+
+class Reference(NamedTuple):
+    """What the reference adds to the offsets of each level, and to those of the last step."""
+
+    level1: Tensor
+    level2: Tensor
+    level3: Tensor
+    cascade: Tensor
 
 
 class PyramidAlignment(nn.Module):
@@ -44,8 +54,12 @@ class PyramidAlignment(nn.Module):
         level3 = _leaky(self.fea_L3_conv2(_leaky(self.fea_L3_conv1(level2))))
         return level1, level2, level3
 
-    def forward(self, neighbour: Pyramid, reference: Pyramid) -> Tensor:
-        """Two pyramids -> features of the neighbour, aligned, ``[B, F, H, W]``."""
+    def reference(self, features: Tensor) -> Reference:
+        """What alignment needs of the reference ``[B, F, H, W]``, the same for all neighbours."""
+        return self.pcd_align.reference(self.pyramid(features))
+
+    def forward(self, neighbour: Pyramid, reference: Reference) -> Tensor:
+        """Features of the neighbour, aligned to those of the reference, ``[B, F, H, W]``."""
         return self.pcd_align(neighbour, reference)
 
 
@@ -75,26 +89,37 @@ class _CascadedAlignment(nn.Module):
         self.cas_offset_conv2 = conv(1)
         self.cas_dcnpack = _DeformablePack(features)
 
-    def forward(self, neighbour: Pyramid, reference: Pyramid) -> Tensor:
+    def reference(self, levels: Pyramid) -> Reference:
+        """The share of the reference in the convolutions of (neighbour, reference)."""
+        level1, level2, level3 = levels
+        return Reference(
+            _second_half(self.L1_offset_conv1_1, level1),
+            _second_half(self.L2_offset_conv1_1, level2),
+            _second_half(self.L3_offset_conv1_1, level3),
+            _second_half(self.cas_offset_conv1, level1),
+        )
+
+    def forward(self, neighbour: Pyramid, reference: Reference) -> Tensor:
         n1, n2, n3 = neighbour
-        r1, r2, r3 = reference
-        offset3 = _leaky(self.L3_offset_conv2_1(_leaky(self.L3_offset_conv1_1(_cat(n3, r3)))))
+        offset3 = _leaky(_first_half(self.L3_offset_conv1_1, n3) + reference.level3)
+        offset3 = _leaky(self.L3_offset_conv2_1(offset3))
         aligned3 = _leaky(self.L3_dcnpack_1(n3, offset3))
 
-        offset2 = _leaky(self.L2_offset_conv1_1(_cat(n2, r2)))
+        offset2 = _leaky(_first_half(self.L2_offset_conv1_1, n2) + reference.level2)
         # Offsets count pixels, of which the finer level has twice as many.
         offset2 = _leaky(self.L2_offset_conv2_1(_cat(offset2, 2 * _up(offset3))))
         offset2 = _leaky(self.L2_offset_conv3_1(offset2))
         aligned2 = _cat(self.L2_dcnpack_1(n2, offset2), _up(aligned3))
         aligned2 = _leaky(self.L2_fea_conv_1(aligned2))
 
-        offset1 = _leaky(self.L1_offset_conv1_1(_cat(n1, r1)))
+        offset1 = _leaky(_first_half(self.L1_offset_conv1_1, n1) + reference.level1)
         offset1 = _leaky(self.L1_offset_conv2_1(_cat(offset1, 2 * _up(offset2))))
         offset1 = _leaky(self.L1_offset_conv3_1(offset1))
         aligned1 = _cat(self.L1_dcnpack_1(n1, offset1), _up(aligned2))
         aligned1 = self.L1_fea_conv_1(aligned1)
 
-        offset = _leaky(self.cas_offset_conv2(_leaky(self.cas_offset_conv1(_cat(aligned1, r1)))))
+        offset = _leaky(_first_half(self.cas_offset_conv1, aligned1) + reference.cascade)
+        offset = _leaky(self.cas_offset_conv2(offset))
         return _leaky(self.cas_dcnpack(aligned1, offset))
 
 
@@ -120,6 +145,16 @@ class _DeformablePack(nn.Module):
 
 def _leaky(x: Tensor) -> Tensor:
     return F.leaky_relu_(x, 0.1)
+
+
+def _first_half(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """The share of ``x`` in ``conv(cat((x, y)))``, without the bias."""
+    return F.conv2d(x, conv.weight[:, : x.shape[1]], None, padding=1)
+
+
+def _second_half(conv: nn.Conv2d, y: Tensor) -> Tensor:
+    """The share of ``y`` in ``conv(cat((x, y)))``, with the bias."""
+    return F.conv2d(y, conv.weight[:, -y.shape[1] :], conv.bias, padding=1)
 
 
 def _cat(*maps: Tensor) -> Tensor:

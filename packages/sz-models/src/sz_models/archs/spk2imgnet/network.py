@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...layout import cpu_layout
 from .alignment import PyramidAlignment
 from .extractor import FeatureExtractor
 
@@ -71,7 +72,7 @@ class SpikeNet(nn.Module):
 
     def forward(self, spike: Tensor) -> Tensor:
         """Spikes ``[B, T, H, W]`` -> image ``[B, 1, H, W]``."""
-        features = [self.extractor(window)[0] for window in self.windows(spike)]
+        features = [self.extractor(cpu_layout(window))[0] for window in self.windows(spike)]
         fused = F.relu_(self.rec_conv0(torch.cat(self._aligned(features), dim=1)))
         return self.rec_conv2(F.relu_(self.rec_conv1(fused)))
 
@@ -87,10 +88,10 @@ class SpikeNet(nn.Module):
     def _aligned(self, features: list[Tensor]) -> list[Tensor]:
         """Features of the windows where the reference has them, the doubtful ones weakened."""
         reference = features[_REFERENCE]
-        levels = self.pcd_align.pyramid(reference)
+        target = self.pcd_align.reference(reference)
         aligned = list(features)
         for i in _NEIGHBOURS:
-            moved = self.pcd_align(self.pcd_align.pyramid(features[i]), levels)
+            moved = self.pcd_align(self.pcd_align.pyramid(features[i]), target)
             aligned[i] = moved * self.get_submodule(f"mask{i}")(moved, reference)
         return aligned
 

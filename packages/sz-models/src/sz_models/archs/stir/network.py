@@ -13,6 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...layout import cpu_layout
 from .blocks import Cascade, conv_unit
 from .decoders import CoarsestDecoder, Decoder, FinestDecoder, Scale
 from .representation import LEARNED_CHANNELS, ResidualBlock, nested_means, window_count
@@ -96,7 +97,8 @@ class STIR(nn.Module):
         self._check(spike)
         n, step = self.block_length, self.block_step
         blocks = torch.cat([spike[:, k * step : k * step + n] for k in range(3)])
-        representation = torch.cat([nested_means(blocks), self.resnet(blocks)], 1)
+        learned = self.resnet(cpu_layout(blocks))
+        representation = cpu_layout(torch.cat([nested_means(blocks), learned], 1))
         half, quarter, eighth, sixteenth = (_split(c) for c in self.encoder(representation))
         first, middle, last = sixteenth
         scales = [self.decorder_5nd(self.transformer(middle, first, last))]

@@ -42,7 +42,7 @@ const $ = (id) => document.getElementById(id);
 const say = (key, values = {}) =>
   TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
-const state = { info: null, frame: 0, x: 0, y: 0, playing: false, busy: false, stale: false };
+const state = { info: null, frame: 0, x: 0, y: 0, playing: false, busy: false, stale: false, making: false };
 
 // ---- the server ----
 
@@ -103,22 +103,31 @@ const color = (name) => getComputedStyle(document.documentElement).getPropertyVa
 
 function drawHistogram(counts) {
   const [context, width, height] = plot($("histogram"));
-  const bins = 32;
-  const bars = Array.from({ length: bins }, (_, i) =>
-    counts.slice((i * 256) / bins, ((i + 1) * 256) / bins).reduce((a, b) => a + b, 0));
-  const highest = Math.sqrt(Math.max(...bars, 1));
+  const seen = [...counts.keys()].filter((level) => counts[level]);
+  // Few levels, as a mean of few frames has, are drawn each, as wide as they are apart.
+  const group = seen.length > 64 ? 4 : 1;
+  const cell = (width * group) / 256;
+  const bars = new Map();
+  for (const level of seen) {
+    const bar = Math.floor(level / group);
+    bars.set(bar, (bars.get(bar) ?? 0) + counts[level]);
+  }
+  const places = [...bars.keys()];
+  const gaps = places.slice(1).map((place, i) => place - places[i]).sort((a, b) => a - b);
+  const thick = Math.max(2, Math.round(Math.min(12, (gaps[gaps.length >> 1] ?? 256) * cell - 1)));
+  const highest = Math.sqrt(Math.max(...bars.values()));
   context.fillStyle = color("--accent");
-  bars.forEach((count, i) => {
-    const bar = (Math.sqrt(count) / highest) * (height - 16);
-    context.fillRect((i * width) / bins, height - 14 - bar, width / bins - 1, bar);
-  });
+  for (const [place, count] of bars) {
+    const tall = (Math.sqrt(count) / highest) * (height - 16);
+    const left = Math.round((place + 0.5) * cell - thick / 2);
+    context.fillRect(Math.min(width - thick, Math.max(0, left)), height - 14 - tall, thick, tall);
+  }
   context.fillStyle = color("--dim");
   context.fillRect(0, height - 14, width, 1);
   for (const [level, x, align] of [[0, 0, "left"], [128, width / 2, "center"], [255, width, "right"]]) {
     context.textAlign = align;
     context.fillText(level, x, height - 2);
   }
-  const seen = [...counts.keys()].filter((level) => counts[level]);
   const total = counts.reduce((a, b) => a + b, 0);
   const mean = counts.reduce((sum, count, level) => sum + count * level, 0) / total;
   const text = say("levels", { m: mean.toFixed(1), a: seen[0], b: seen[seen.length - 1] });
@@ -179,7 +188,7 @@ async function draw() {
       state.stale = false;
       await drawAll();
     } while (state.stale);
-    tell("");
+    if (right("window", "sigma", "bright")) tell(state.making ? say("making") : "");
   } catch (error) {
     play(false);
     tell(error.message, true);
@@ -223,16 +232,25 @@ function go(frame) {
   return draw();
 }
 
+// Whether the fields that are seen hold what they may; tells what is wrong with the first other one.
+function right(...ids) {
+  const wrong = ids.map($).find((field) => field.offsetParent && !field.checkValidity());
+  if (wrong) {
+    play(false);
+    tell(`${wrong.labels[0].textContent.trim()}: ${wrong.validationMessage}`, true);
+  }
+  return !wrong;
+}
+
 function settings() {
   const method = $("method").value;
   const least = shortest(method);
   $("window-row").hidden = least === null;
   $("sigma-row").hidden = method !== "gtfp";
-  $("bright").disabled = method === "spikes";
+  for (const id of ["bright-row", "bright-buttons"]) $(id).hidden = method === "spikes";
   $("window").min = (least ?? 1) | 1;  // odd, as its steps are counted from it
   $("about").textContent = say(`a.${method}`);
-  const fields = ["window", "sigma", "bright"].filter((id) => $(id).offsetParent);
-  if (!fields.every((id) => $(id).reportValidity())) return;
+  if (!right("window", "sigma", "bright")) return;
   const [low, high] = bounds();
   for (const id of ["time", "frame", "from", "to"]) [$(id).min, $(id).max] = [low, high];
   $("from").value = Math.max(low, Math.min(high, $("from").value));
@@ -262,8 +280,11 @@ function pick(x, y) {
 }
 
 async function saveVideo() {
+  if (!right("window", "sigma", "bright", "from", "to", "every", "fps")) return;
   $("mp4").disabled = true;
+  state.making = true;
   tell(say("making"));
+  let told;
   try {
     const reply = await ask("api/video", {
       ...view(), start: $("from").value, stop: Number($("to").value) + 1,
@@ -274,15 +295,18 @@ async function saveVideo() {
     link.download = `${$("method").value}_${$("from").value}-${$("to").value}.mp4`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    tell(say("made"));
+    told = [say("made")];
   } catch (error) {
-    tell(error.message, true);
+    told = [error.message, true];
   }
+  state.making = false;
+  tell(...told);
   $("mp4").disabled = false;
 }
 
 function onKey(event) {
-  if (event.target.closest("input:not([type=range]), select, button, a")) return;
+  if (event.target.closest("input:not([type=range]), select")) return;
+  if (event.key === " " && event.target.closest("button, a")) return;
   const stride = event.shiftKey ? 10 : 1;
   const [low, high] = bounds();
   const targets = {
@@ -334,9 +358,14 @@ async function start() {
   }
   document.title = `${info.name} \u2013 sz-models`;
   $("name").textContent = info.name;
+  document.documentElement.style.setProperty("--aspect", info.width / info.height);
   $("size").textContent = say("size", { w: info.width, h: info.height, n: info.frames });
   $("last").textContent = `/ ${info.frames - 1}`;
-  for (const { name } of info.methods) $("method").add(new Option(say(`m.${name}`), name));
+  for (const { name, shortest: least } of info.methods) {
+    const option = new Option(say(`m.${name}`), name);
+    option.disabled = (least | 1) > info.window.most;
+    $("method").add(option);
+  }
   $("method").value = "tfp";
   [$("window").value, $("window").max] = [info.window.default, info.window.most];
   [$("sigma").value, $("sigma").max] = [info.sigma.default, info.sigma.most];
