@@ -19,7 +19,8 @@ from torch import nn
 import sj_layers as layer
 from sj_layers.stateless import TimeFolded
 
-from .neurons import NeuronSpec, did_you_mean, neuron_factory
+from .errors import did_you_mean
+from .neurons import NeuronSpec, neuron_factory
 
 __all__ = [
     "Config",

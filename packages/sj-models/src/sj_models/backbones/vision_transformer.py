@@ -21,8 +21,9 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, fx, nn
 
+from ..errors import did_you_mean
 from ..layers_from_config import Config, build_norm_layer
-from ..neurons import NeuronSpec, did_you_mean, neuron_factory
+from ..neurons import NeuronSpec, neuron_factory
 from ..transformer_parts import Neurons
 from .base import Backbone, FeatureInfo, InitConfig, check_sizes, checked_out_indices
 from .drop_path import drop_path_rates
