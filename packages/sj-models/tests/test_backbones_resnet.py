@@ -260,3 +260,18 @@ def test_state_is_reset_by_the_framework():
 def test_wrong_arguments_fail_at_construction(options, error, message):
     with pytest.raises(error, match=message):
         meta(**{**SMALL, **options})
+
+
+class Shift(torch.nn.Module):
+    def __init__(self, num_features):
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.full((num_features, 1, 1), 2.0))
+
+    def forward(self, x):
+        return x + self.bias
+
+
+def test_a_norm_of_your_own_starts_as_it_does():
+    backbone = ResNet(**SMALL, norm_cfg={"type": Shift})
+    backbone.init_weights()
+    assert backbone.norm1.bias.eq(2).all()

@@ -16,8 +16,9 @@
     Pretrained    checkpoint, prefix=None, map_location='cpu'        a file, or a URL
 
 All but Pretrained also take `bias` (a number, 0 if not given) or `bias_prob` (p: the bias whose
-sigmoid is p, -ln((1 - p) / p)), `layer` (classes or names of classes, bases included) and
-`override` ({name: child, ...}, or a list: another rule for one child, or this one).
+sigmoid is p, -ln((1 - p) / p)), `layer` (classes or names of classes, bases included), `optional`
+(true: no layer need match) and `override` ({name: child, ...}, or a list: another rule for one
+child, or this one).
 """
 
 from __future__ import annotations
@@ -79,12 +80,13 @@ def apply_rule(module: nn.Module, rule: Mapping[str, Any]) -> Report:
         check_arguments(_load, {"module": module, **arguments}, title="Pretrained", path="init_cfg")
         return _load(module, **arguments)
     layer, override = arguments.pop("layer", None), arguments.pop("override", None)
+    optional = arguments.pop("optional", False)
     if layer is None and override is None:
         raise ConfigValueError(f"{kind} names no layer", path="init_cfg")
     report: Report = {}
     if layer is not None:
         report |= _initialise(module, kind, arguments, _matcher(layer))
-        if not any(map(_matcher(layer), module.modules())):
+        if not optional and not any(map(_matcher(layer), module.modules())):
             raise ConfigValueError(
                 f"{kind}: no layer in {type(module).__name__} matches {layer!r}", path="init_cfg"
             )

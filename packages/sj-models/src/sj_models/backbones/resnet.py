@@ -30,9 +30,9 @@ from .residual_block import BasicBlock, BlockOptions, Bottleneck, ConfiguredBloc
 __all__ = ["BATCH_NORM", "CONV_INIT", "ResNet", "restore_scaled_norms"]
 
 BATCH_NORM: Config = {"type": "BN"}
-CONV_INIT: InitConfig = (
-    {"type": "Kaiming", "layer": "Conv2d"},
-    {"type": "Constant", "val": 1, "layer": ["_BatchNorm", "GroupNorm"]},
+CONV_INIT: InitConfig = (  # layers of other classes, by conv_cfg and norm_cfg, start as they do
+    {"type": "Kaiming", "layer": "Conv2d", "optional": True},
+    {"type": "Constant", "val": 1, "layer": ["_BatchNorm", "GroupNorm"], "optional": True},
 )
 
 
