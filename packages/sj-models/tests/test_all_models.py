@@ -84,7 +84,7 @@ def small_model(family: str, **arguments) -> nn.Module:
 def small_input(family: str) -> torch.Tensor:
     shape = SMALL[family][2]
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    return x[0] if family == "csnn" else 4 * x
+    return x if family == "csnn" else 4 * x
 
 
 def on_meta(name: str) -> nn.Module:
@@ -187,6 +187,31 @@ def test_learns_and_is_copied_and_built_again(family):
         torch.manual_seed(7)  # for dropout
         outputs.append(model(x))
     torch.testing.assert_close(*outputs, rtol=0, atol=0)
+
+
+HAVE_IMAGES = sorted(set(FAMILIES) - {"sequential_nets"})
+
+
+@pytest.mark.parametrize("family", HAVE_IMAGES)
+def test_weights_fit_other_classes_and_channels(family):
+    given = small_model(family).state_dict()
+    net = small_model(family, weights=given, num_classes=5, in_channels=7)
+    report = net.weights_report
+    (first,) = report.adapted
+    assert net.state_dict()[first].shape[1] == 7
+    assert {given[key].shape[0] for key in report.replaced} <= {3, 30}  # 30 vote for 3
+    kept = set(given) - {first, *report.replaced}
+    assert all(torch.equal(net.state_dict()[key], given[key]) for key in kept)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_that_lack_keys_are_taken_if_not_strict(family):
+    key, value = next(iter(small_model(family).state_dict().items()))
+    with pytest.raises(ValueError, match="does not fit the model"):
+        small_model(family, weights={key: value})
+    net = small_model(family, weights={key: value}, strict=False)
+    assert net.weights_report.loaded == (key,)
+    assert "strict" not in net.config
 
 
 @pytest.mark.parametrize("family", sorted({*FAMILIES} - {"spiking_vggws_ottt"}))

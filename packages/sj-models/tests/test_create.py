@@ -42,6 +42,13 @@ def test_arguments_of_the_neuron_may_stand_beside_those_of_the_model():
     assert net.fc[0].out_features == 5
 
 
+def test_arguments_of_a_neuron_that_the_model_fixes():
+    small = {"embed_dims": (2, 2, 2, 2), "num_heads": 1, "depths": (1, 1), "num_classes": 2}
+    net = create_model("e_spikeformer_5m", v_threshold=0.5, **small)
+    assert net.head_lif.node.v_threshold == 0.5
+    assert repr(MODELS.build(net.config)) == repr(net)
+
+
 def test_step_mode_and_backend():
     net = create_model("MNISTNet", neuron="IF", channels=2, step_mode="m", backend="cpp")
     assert {m.step_mode for m in net.modules() if hasattr(m, "step_mode")} == {"m"}
@@ -82,6 +89,8 @@ def test_another_number_of_classes_keeps_the_other_weights():
 @pytest.mark.parametrize(
     ("name", "arguments", "error", "message"),
     [
+        (None, {}, ValueError, "there is no model 'None'"),
+        ("PlainNet", {"neuron": "IF", "spiking_neuron": "IF"}, TypeError, "PlainNet: .*not both"),
         ("spiking_resnet81", {}, ValueError, "did you mean 'spiking_resnet18'"),
         ("PlainNet", {"hiden": 3}, TypeError, "PlainNet: unknown argument 'hiden'.*'hidden'"),
         ("PlainNet", {"neuron": "LIF", "taau": 3.0}, TypeError, "unknown argument 'taau'.*'tau'"),

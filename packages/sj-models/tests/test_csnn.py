@@ -49,10 +49,26 @@ def test_gradient_reaches_every_parameter():
     functional.reset_net(net)
 
 
-@pytest.mark.parametrize("arguments", [{"T": 0}, {"channels": 0}, {"image_size": 3}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"T": 0}, {"T": 2.5}, {"channels": 0}, {"image_size": 3}, {"num_classes": 0},
+     {"in_channels": "3"}],
+)  # fmt: skip
 def test_sizes_out_of_range_are_refused(arguments):
-    with pytest.raises(ValueError, match="expected T >= 1"):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"CSNN: {name} must be"):
         CSNN(**{"T": 4, "channels": 8, **arguments})
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 1, 9, 8), (2, 3, 8, 8)])
+def test_inputs_of_other_shapes_are_refused(shape):
+    with pytest.raises(ValueError, match=r"expected images .* got shape \("):
+        CSNN(2, 2, image_size=8)(torch.rand(shape))
+
+
+def test_single_steps_are_refused():
+    with pytest.raises(ValueError, match="step_mode can only be"):
+        functional.set_step_mode(CSNN(2, 2, image_size=8), "s")
 
 
 def test_a_backend_that_is_not_there_is_an_error():

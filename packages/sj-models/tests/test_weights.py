@@ -110,6 +110,9 @@ def test_pretrained_asks_for_the_published_file(monkeypatch):
         spiking_resnet.spiking_resnet18(pretrained=True, **arguments)
     source = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
     assert asked == [(source, True, True)]
+    with torch.device("meta"):
+        spiking_resnet.spiking_resnet18(weights="IMAGENET1K_V1", **arguments)
+    assert asked == [(source, True, True)] * 2
 
 
 def test_parametric_neurons_keep_their_values(state):

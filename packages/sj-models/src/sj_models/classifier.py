@@ -7,7 +7,7 @@ step mode 's'   [N, C, H, W] -> [N, K]
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -18,7 +18,13 @@ from sj_neurons.base import StepModule
 from .output import Output, checked_output, read_out
 from .weights import Weights, load_weights, torchvision_weights
 
-__all__ = ["SpikingClassifier", "make", "positive", "show_arguments"]
+__all__ = [
+    "SpikingClassifier",
+    "load_weights_of_twin",
+    "make",
+    "positive",
+    "show_arguments",
+]
 
 Classifier = TypeVar("Classifier", bound="SpikingClassifier")
 
@@ -76,7 +82,9 @@ def make(
             the layers concerned to differ from the weights.
         name: torchvision's name of the ANN, for `pretrained`.
         pretrained: load that ANN's ImageNet weights (downloaded once, checked by hash).
-        progress, weights, strict: see :func:`sj_models.weights.load_weights`.
+        weights: as for :func:`sj_models.weights.load_weights`, or torchvision's word
+            `"IMAGENET1K_V1"` for those of `pretrained`.
+        progress, strict: see there.
 
     Raises:
         ValueError: both `pretrained` and `weights`, or weights that do not fit.
@@ -84,20 +92,42 @@ def make(
     if pretrained and weights is not None:
         raise ValueError("give pretrained=True or weights, not both")
     model = cls(**arguments)
-    if pretrained or weights is not None:
-        resized = [*model.first_layers[1:]] if "small_images" in arguments else []
-        if "num_classes" in arguments:
-            resized.append(model.last_layer)
-        of_images = {"in_channels", "small_images"} & arguments.keys()
-        load_weights(
-            model,
-            torchvision_weights(name) if pretrained else weights,
-            resized=resized,
-            first_layer=model.first_layers[0] if of_images else None,
-            strict=strict,
-            progress=progress,
-        )
+    if pretrained or (name and isinstance(weights, str) and weights == "IMAGENET1K_V1"):
+        weights = torchvision_weights(name)
+    if weights is not None:
+        load_weights_of_twin(model, weights, arguments, strict=strict, progress=progress)
     return model
+
+
+def load_weights_of_twin(
+    model: nn.Module,
+    weights: Weights,
+    arguments: Container[str],
+    *,
+    strict: bool = True,
+    progress: bool = True,
+) -> None:
+    """Load weights of a model that was built without some of the `arguments`.
+
+    Args:
+        model: has `first_layers` and `last_layer`, see :class:`SpikingClassifier`.
+        weights, strict, progress: see :func:`sj_models.weights.load_weights`.
+        arguments: those given for `model`; with `num_classes`, `in_channels` or `small_images`
+            among them, the layers concerned may differ from the weights.
+    """
+    first, *others = getattr(model, "first_layers", ()) or ("",)
+    resized = [*others] if "small_images" in arguments else []
+    if "num_classes" in arguments:
+        resized.append(getattr(model, "last_layer", ""))
+    of_images = "in_channels" in arguments or "small_images" in arguments
+    load_weights(
+        model,
+        weights,
+        resized=resized,
+        first_layer=first if of_images else None,
+        strict=strict,
+        progress=progress,
+    )
 
 
 def show_arguments(

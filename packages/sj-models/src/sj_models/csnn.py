@@ -16,14 +16,18 @@ from sj_neurons import functional
 from sj_neurons.neuron import IFNode
 from sj_neurons.surrogate import ATan
 
+from .classifier import SpikingClassifier, positive
 from .neurons import NeuronFactory, NeuronSpec
-from .output import Output, checked_output, read_out
+from .output import Output
+from .transformer_parts import TimeAxis
 
 __all__ = ["CSNN"]
 
 
-class CSNN(nn.Module):
+class CSNN(SpikingClassifier):
     """Convolutional SNN with direct encoding; an image `[N, C, H, W]` gives `[N, classes]`.
+
+    Sequences `[T, N, C, H, W]` pass as they are. Step mode 'm' only.
 
     Args:
         T: time steps.
@@ -39,8 +43,10 @@ class CSNN(nn.Module):
 
     Raises:
         TypeError: `kwargs` that the neuron does not take.
-        ValueError: an argument out of range.
+        ValueError: an argument out of range, or an input of another shape.
     """
+
+    first_layers, last_layer = ("conv_fc.0", "conv_fc.9"), "conv_fc.11"
 
     def __init__(
         self,
@@ -55,14 +61,14 @@ class CSNN(nn.Module):
         spiking_neuron: NeuronSpec | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__()
-        if T < 1 or channels < 1 or image_size < 4:
-            raise ValueError(
-                f"CSNN: expected T >= 1, channels >= 1 and image_size >= 4, "
-                f"got {T}, {channels} and {image_size}"
-            )
+        super().__init__(output)
+        positive("CSNN", T=T, channels=channels, in_channels=in_channels, num_classes=num_classes)
+        positive("CSNN", image_size=image_size)
+        if image_size < 4:
+            raise ValueError(f"CSNN: image_size must be at least 4, got {image_size}")
         self.T = T
-        self.output: Output = checked_output("CSNN", output)
+        self.image_size = image_size
+        self.time_axis = TimeAxis(T, in_channels)
         neuron = NeuronFactory("CSNN", spiking_neuron or IFNode, kwargs)
         neuron = neuron.with_defaults(surrogate_function=ATan())
         features = channels * (image_size // 4) ** 2
@@ -80,8 +86,13 @@ class CSNN(nn.Module):
             functional.set_backend(self, "cupy", strict=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        x_seq = x.unsqueeze(0).expand(self.T, -1, -1, -1, -1)
-        return read_out(self.conv_fc(x_seq), self.output)
+        x_seq = self.time_axis(x)
+        if x.shape[-2:] != (self.image_size, self.image_size):
+            raise ValueError(
+                f"CSNN: expected images of {self.image_size} x {self.image_size} pixels "
+                f"(image_size), got shape {tuple(x.shape)}"
+            )
+        return self.read(self.conv_fc(x_seq), self.time_axis)
 
     def spiking_encoder(self) -> nn.Sequential:
         """The layers that turn an image sequence `[T, N, C, H, W]` into spikes."""

@@ -133,6 +133,8 @@ class ESpikeFormer(SpikingTransformer):
         torch.Size([1, 3, 5])
     """
 
+    first_layers = ("stem.0",)
+
     def __init__(
         self,
         T: int = 1,

@@ -86,7 +86,7 @@ class MASNN(SpikingClassifier):
         "detach_reset": True,
         "surrogate_function": surrogate.Rect(alpha=2.0),
     }
-    first_layers, last_layer = ("conv_blocks.0.conv",), "fc_blocks.1.linear"
+    first_layers, last_layer = ("conv_blocks.0.conv",), "fc_blocks.1"
 
     def __init__(
         self,

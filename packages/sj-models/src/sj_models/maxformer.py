@@ -168,6 +168,7 @@ class MaxFormer(SpikingTransformer):
                 f"MaxFormer: depths needs a number from 1 on for each of 3 stages, got {depths}"
             )
         small = cifar or small_images
+        self.first_layers = ("patch_embed1.conv" if small else "patch_embed1.conv1",)
         neurons = Neurons("MaxFormer", spiking_neuron, kwargs)
         widths = embed_dims // 4, embed_dims // 2, embed_dims
         embed = _SmallEmbed if small else _Embed

@@ -141,6 +141,8 @@ class QKFormer(SpikingTransformer):
         torch.Size([2, 3, 5])
     """
 
+    first_layers = ("patch_embed1.conv1",)
+
     def __init__(
         self,
         T: int = 4,

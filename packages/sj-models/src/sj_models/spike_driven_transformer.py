@@ -132,6 +132,8 @@ class SpikeDrivenTransformer(SpikingTransformer):
         torch.Size([2, 3, 5])
     """
 
+    first_layers = ("patch_embed.stages.0.0",)
+
     def __init__(
         self,
         T: int = 4,

@@ -161,6 +161,8 @@ class Spikformer(SpikingTransformer):
         torch.Size([2, 3, 5])
     """
 
+    first_layers = ("patch_embed.stages.0.conv_bn.block.0",)
+
     def __init__(
         self,
         T: int = 4,

@@ -69,6 +69,8 @@ class Spikingformer(SpikingTransformer):
         torch.Size([2, 3, 5])
     """
 
+    first_layers = ("patch_embed.0.0",)
+
     def __init__(
         self,
         T: int = 4,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, fx, nn
 
@@ -287,6 +287,9 @@ class SpikingTransformer(nn.Module):
     Raises:
         ValueError: a number out of range, or an unknown `output`.
     """
+
+    first_layers: tuple[str, ...] = ()  # as a SpikingClassifier's
+    last_layer: ClassVar[str] = "head"
 
     def __init__(self, T: int, in_channels: int, output: Output, **widths: tuple[int, int]) -> None:
         super().__init__()

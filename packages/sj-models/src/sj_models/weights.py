@@ -105,7 +105,8 @@ def load_weights(
         model: any module.
         weights: a URL (checked by the hash in its name, if it has one), a file, a state dict, a
             checkpoint that holds one, or an enum member with a `url`.
-        resized: layers that may differ in shape and then keep their initial values.
+        resized: layers (or parts with layers) that may differ in shape and then keep their initial
+            values.
         first_layer: convolution that may differ in its number of input channels; it then gets the
             mean over the channels of the weights, scaled to keep the sum over channels.
         strict: refuse other differences.
@@ -119,14 +120,14 @@ def load_weights(
     source, given = read_weights(weights, progress)
     own = model.state_dict()
     adapted: dict[str, Tensor] = {}
-    replaced, misfits = [], []
+    replaced, misfits, free = [], [], tuple(resized)
     for key, value in given.items():
         if key not in own or own[key].shape == value.shape:
             continue
         layer = key.rpartition(".")[0]
         if layer == first_layer and _same_but_channels(own[key], value):
             adapted[key] = _for_channels(value, own[key].shape[1])
-        elif layer in {*resized, first_layer}:
+        elif layer == first_layer or any(f"{layer}.".startswith(f"{r}.") for r in free):
             replaced.append(key)
         else:
             misfits.append(f"{key} {tuple(value.shape)}, here {tuple(own[key].shape)}")
