@@ -192,6 +192,7 @@ WRONG = {
     "a path through a number": ["model.backbone.depth.x=1"],
     "a text that is no override": ["depth"],
     "an input that does not fit": ["input_shape=[5, 8, 8]"],
+    "an input shape that is none": ["input_shape=32"],
 }
 
 

@@ -83,3 +83,6 @@ def test_errors():
         VQKD(Encoder(), decoder_config={})
     with pytest.raises(ValueError, match="must have out_channels, a tuple, or embed_dims"):
         VQKD(nn.Conv2d(3, 5, 4, 4))
+    arch = {"embed_dims": 8, "num_layers": 1, "num_heads": 2, "feedforward_channels": 8}
+    with pytest.raises(ValueError, match="the encoder must be an ANN"):
+        VQKD({"arch": arch, "img_size": 8, "patch_size": 4, "neuron": "LIF"})

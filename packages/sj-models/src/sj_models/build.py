@@ -134,7 +134,11 @@ def _report(args: argparse.Namespace) -> str:
     except Exception as error:
         error.add_note(f"in {args.config}")
         raise
-    shape = args.input_shape or cfg.get("input_shape") or [3, 224, 224]
+    shape = args.input_shape or cfg.get("input_shape", [3, 224, 224])
+    numbers = shape if isinstance(shape, list) else ()
+    if len(numbers) not in (3, 4) or not all(type(n) is int and n > 0 for n in numbers):
+        text = f"is [C, H, W] or [T, C, H, W] in numbers from 1 on, got {shape!r}"
+        raise ConfigValueError(text, path="input_shape", source=args.config)
     try:
         table = cost_table(costs(model, _sample(model, shape)))
     except _MISTAKES as error:

@@ -40,7 +40,7 @@ class VQKD(BaseModule):
         init_cfg: see :class:`BaseModule`.
 
     Raises:
-        ValueError: a decoder, or an encoder that does not say its width.
+        ValueError: a decoder, or an encoder that does not say its width or has neurons.
     """
 
     def __init__(
@@ -65,6 +65,8 @@ class VQKD(BaseModule):
             encoder_config = {"type": "BEiTViT", **encoder_config}
         self.frozen = frozen
         self.encoder: Any = build_part(encoder_config, path="encoder_config")
+        if getattr(self.encoder, "spiking", False):
+            raise ValueError("VQKD: the encoder must be an ANN, without neuron=")
         self.quantize = NormEMAVectorQuantizer(
             num_embed, embed_dims, beta, decay, quantize_kmeans_init
         )
