@@ -73,10 +73,11 @@ def test_convolutions_read_spikes_when_spike_driven():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"embed_dims": (8, 8, 16)}, "embed_dims needs 4 numbers"),
-        ({"depths": (1,)}, "depths 2"),
+        ({"embed_dims": (8, 8, 16)}, "embed_dims must be 4 whole numbers"),
+        ({"depths": (1,)}, "depths must be 2 whole numbers"),
         ({"embed_dims": (7, 8, 16, 16)}, "multiple of 2"),
-        ({"depths": (0, 1)}, "depths must be at least 1"),
+        ({"depths": (0, 1)}, "depths must be 2 whole numbers"),
+        ({"embed_dims": (8, 0, 16, 16)}, "embed_dims must be 4 whole numbers"),
         ({"num_heads": 3}, "multiple of num_heads"),
     ],
 )

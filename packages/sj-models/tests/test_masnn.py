@@ -31,7 +31,8 @@ def test_neurons_of_the_paper():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"pools": (1,)}, "channels and pools need"),
+        ({"pools": (1,)}, "MASNN: pools must be 2 whole numbers"),
+        ({"input_size": 32}, "input_size must be 2 whole numbers"),
         ({"input_size": (1, 8)}, "too small"),
         ({"T": 0}, "T must be"),
         ({"fc_hidden": 0}, "fc_hidden must be"),

@@ -48,7 +48,7 @@ def test_kind_of_attention(cifar, membrane):
     assert net(torch.rand(1, 3, 32, 32)).shape == (1, 1, 1000)
 
 
-@pytest.mark.parametrize("depths", [(1, 1), (1, 1, 0)])
+@pytest.mark.parametrize("depths", [(1, 1), (1, 1, 0), 3])
 def test_wrong_depths(depths):
-    with pytest.raises(ValueError, match="each of 3 stages"):
+    with pytest.raises(ValueError, match="depths must be 3 whole numbers"):
         maxformer.MaxFormer(embed_dims=8, depths=depths)

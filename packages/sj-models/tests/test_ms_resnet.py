@@ -93,6 +93,12 @@ def test_stems():
         assert max_resnet18(in_channels=2).stem[0].in_channels == 2
 
 
+@pytest.mark.parametrize("model", [MSResNet, MaxResNet, AttMSResNet])
+@pytest.mark.parametrize("size", [(9, 9), (11, 8)])
+def test_images_of_odd_sizes(model, size):
+    assert model(T=1, **SMALL)(torch.rand(2, 3, *size)).shape == (1, 2, 3)
+
+
 def test_attention_takes_any_number_of_steps():
     net = AttMSResNet(T=2, reduction_c=4, dropout=0.5, **SMALL)
     assert net.layer1[0].attention.ca.sharedMLP[0].out_channels == 2
@@ -103,8 +109,9 @@ def test_attention_takes_any_number_of_steps():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"layers": (1, 0)}, ValueError, "MSResNet: layers and stage_channels need"),
-        ({"stage_channels": (8,)}, ValueError, "MSResNet: layers and stage_channels need"),
+        ({"layers": (1, 0)}, ValueError, "MSResNet: layers must be whole numbers"),
+        ({"layers": 3}, ValueError, "MSResNet: layers must be whole numbers"),
+        ({"stage_channels": (8,)}, ValueError, "MSResNet: stage_channels must be 2 whole numbers"),
         ({"T": 0}, ValueError, "T must be"),
         ({"tauu": 2.0}, TypeError, "takes no argument 'tauu'; did you mean 'tau'"),
     ],

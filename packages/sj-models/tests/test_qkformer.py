@@ -69,9 +69,10 @@ def test_attention_is_its_formula(qka_type):
     ("arguments", "message"),
     [
         ({"qka_type": "head"}, "qka_type must be 'token' or 'channel', got 'head'"),
-        ({"depths": (1, 1)}, "for each of the 3 stages"),
-        ({"depths": (1, 0, 1)}, "for each of the 3 stages"),
-        ({"num_heads": (1, 1)}, "for each of the 3 stages"),
+        ({"depths": (1, 1)}, "depths must be 3 whole numbers"),
+        ({"depths": (1, 0, 1)}, "depths must be 3 whole numbers"),
+        ({"depths": 3}, "depths must be 3 whole numbers"),
+        ({"num_heads": (1, 1)}, "num_heads must be 3 whole numbers"),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -69,7 +69,7 @@ def test_default_neuron():
     [
         ({"patch_size": 8}, "patch_size must be 16 or 4, got 8"),
         ({"img_size_h": 8}, "at least one patch of 16 pixels"),
-        ({"depths": 0}, "depths must be at least 1"),
+        ({"depths": 0}, "depths must be a whole number of at least 1"),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -27,10 +27,8 @@ IF = {"spiking_neuron": neuron.IFNode, "surrogate_function": surrogate.ATan()}
 
 def small_net(**kwargs) -> spiking_resnet.SpikingResNet:
     torch.manual_seed(0)
-    kwargs = {**IF, **kwargs}
-    return spiking_resnet.SpikingResNet(
-        spiking_resnet.BasicBlock, [1, 1, 1, 1], num_classes=5, **kwargs
-    )
+    kwargs = {**IF, "layers": [1, 1, 1, 1], "num_classes": 5, **kwargs}
+    return spiking_resnet.SpikingResNet(spiking_resnet.BasicBlock, **kwargs)
 
 
 def test_every_variant_is_tested():
@@ -105,6 +103,11 @@ def test_zero_init_makes_each_block_pass_its_shortcut_on():
     assert all((m.bn2.weight == 0).all() for m in net.modules() if hasattr(m, "bn2"))
 
 
+def test_sizes_of_numpy_are_taken():
+    np = pytest.importorskip("numpy")
+    assert small_net(num_classes=np.int64(3)).fc.out_features == 3
+
+
 def test_dilation_replaces_stride():
     with torch.device("meta"):
         net = spiking_resnet.spiking_resnet50(
@@ -149,6 +152,10 @@ def test_fused_copies_give_the_same():
         ({"in_channels": 0}, ValueError, "in_channels must be a whole number"),
         ({"groups": 2}, ValueError, "use a bottleneck model"),
         ({"replace_stride_with_dilation": (True,)}, ValueError, "needs 3 values"),
+        ({"replace_stride_with_dilation": True}, ValueError, "needs 3 values"),
+        ({"layers": [1, 1, 1]}, ValueError, "layers must be 4 whole numbers"),
+        ({"layers": [1, 1, 1, 0]}, ValueError, "layers must be 4 whole numbers"),
+        ({"width_per_group": 0}, ValueError, "width_per_group must be a whole number"),
     ],
 )
 def test_wrong_arguments_fail_at_construction(arguments, error, message):

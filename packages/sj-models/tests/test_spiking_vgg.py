@@ -73,7 +73,14 @@ def test_another_norm():
 
 @pytest.mark.parametrize(
     ("plan", "message"),
-    [(["M"], "at least one convolution"), ([4, "X"], "got 'X'"), ([0], "got 0")],
+    [
+        (["M"], "at least one convolution"),
+        ([4, "X"], "got 'X'"),
+        ([0], "got 0"),
+        ([True], "got True"),
+        ("M", "cfg must be a list"),
+        (None, "cfg must be a list"),
+    ],
 )
 def test_plans_that_are_none(plan, message):
     with pytest.raises(ValueError, match=message):

@@ -152,9 +152,13 @@ def test_arguments_reach_every_neuron_and_the_attention_keeps_its_threshold(fami
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"T": 0}, "T must be at least 1, got 0"),
-        ({"in_channels": 0}, "in_channels must be at least 1"),
-        ({"num_classes": 0}, "num_classes must be at least 1"),
+        ({"T": 0}, "T must be a whole number of at least 1, got 0"),
+        ({"T": "4"}, "T must be a whole number of at least 1, got '4'"),
+        ({"T": 2.0}, "T must be a whole number of at least 1, got 2.0"),
+        ({"in_channels": 0}, "in_channels must be a whole number"),
+        ({"num_classes": 0}, "num_classes must be a whole number"),
+        ({"num_classes": "10"}, "num_classes must be a whole number"),
+        ({"mlp_ratio": 0}, "mlp_ratio must give at least one of .* channels, got 0"),
         ({"output": "all"}, "output must be one of"),
     ],
 )

@@ -7,7 +7,8 @@ step mode 's'   [N, C, H, W] -> [N, K]
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
+from numbers import Integral
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -20,6 +21,8 @@ from .weights import Weights, load_weights, torchvision_weights
 
 __all__ = [
     "SpikingClassifier",
+    "all_positive",
+    "is_size",
     "load_weights_of_twin",
     "make",
     "positive",
@@ -149,8 +152,22 @@ def show_arguments(
 def positive(owner: str, **sizes: int) -> None:
     """Refuse sizes below 1."""
     for name, size in sizes.items():
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        if not is_size(size):
             raise ValueError(f"{owner}: {name} must be a whole number of at least 1, got {size!r}")
+
+
+def all_positive(owner: str, count: int | None = None, **sizes: Sequence[int]) -> None:
+    """Refuse lists of other lengths than `count` (any if `None`), or with sizes below 1."""
+    for name, given in sizes.items():
+        listed = isinstance(given, Sequence) and len(given) > 0 and all(map(is_size, given))
+        if not listed or count not in (None, len(given)):
+            what = "whole numbers" if count is None else f"{count} whole numbers"
+            raise ValueError(f"{owner}: {name} must be {what} of at least 1, got {given!r}")
+
+
+def is_size(given: object) -> bool:
+    """Whether it is a whole number from 1 on."""
+    return isinstance(given, Integral) and not isinstance(given, bool) and int(given) > 0
 
 
 def _many_steps(step_layer: nn.Module) -> bool:

@@ -23,6 +23,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .classifier import all_positive
 from .output import Output, read_out
 from .spike_firing import SpikeFiring
 from .transformer_parts import (
@@ -150,13 +151,10 @@ class ESpikeFormer(SpikingTransformer):
         output: Output = "steps",
         **kwargs: Any,
     ) -> None:
-        if len(embed_dims) != 4 or len(depths) != 2:
-            raise ValueError(
-                "ESpikeFormer: embed_dims needs 4 numbers and depths 2, "
-                f"got {embed_dims} and {depths}"
-            )
+        all_positive("ESpikeFormer", 4, embed_dims=embed_dims)
+        all_positive("ESpikeFormer", 2, depths=depths)
         first, second, third, last = embed_dims
-        super().__init__(T, in_channels, output, embed_dims=(first, 2), depths=(min(depths), 1))
+        super().__init__(T, in_channels, output, embed_dims=(first, 2))
         self.levels = levels
         neurons = Neurons("ESpikeFormer", SpikeFiring, {"levels": levels, **kwargs})
         stride = 1 if small_images else 2

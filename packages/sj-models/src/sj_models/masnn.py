@@ -23,7 +23,7 @@ import sj_layers as layer
 from sj_neurons import functional, surrogate
 from sj_neurons.neuron import LIFNode
 
-from .classifier import SpikingClassifier, positive
+from .classifier import SpikingClassifier, all_positive, positive
 from .neurons import NeuronFactory, NeuronSpec
 from .output import Output
 from .transformer_parts import TimeAxis, sized
@@ -107,11 +107,9 @@ class MASNN(SpikingClassifier):
         super().__init__(output)
         positive("MASNN", T=T, in_channels=in_channels, num_classes=num_classes)
         positive("MASNN", fc_hidden=fc_hidden)
-        if len(channels) != len(pools) or min((*channels, *pools), default=0) < 1:
-            raise ValueError(
-                "MASNN: channels and pools need a number from 1 on for each convolution, "
-                f"got {tuple(channels)} and {tuple(pools)}"
-            )
+        all_positive("MASNN", channels=channels)
+        all_positive("MASNN", len(channels), pools=pools)
+        all_positive("MASNN", 2, input_size=input_size)
         neuron = NeuronFactory(
             "MASNN",
             spiking_neuron or LIFNode,

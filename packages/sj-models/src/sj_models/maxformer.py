@@ -20,6 +20,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .classifier import all_positive
 from .neurons import NeuronSpec
 from .output import Output
 from .transformer_parts import (
@@ -123,7 +124,8 @@ class MaxFormer(SpikingTransformer):
         T: time steps of an image.
         in_channels: channels of the input, 2 for events.
         num_classes: outputs of the last layer.
-        embed_dims: channels D of the last stage, a multiple of 8, and of 64 from 64 on.
+        embed_dims: channels D of the last stage, a multiple of 8 and of its heads: one for every
+            64 channels, or 8 for small images.
         depths: blocks of the three stages.
         mlp_ratio: width of the hidden layer of the MLP, in channels.
         spiking_neuron: neuron class, called for each site with `kwargs`, its name or its config;
@@ -163,10 +165,7 @@ class MaxFormer(SpikingTransformer):
         **kwargs: Any,
     ) -> None:
         super().__init__(T, in_channels, output, embed_dims=(embed_dims, 8))
-        if len(depths) != 3 or min(depths) < 1:
-            raise ValueError(
-                f"MaxFormer: depths needs a number from 1 on for each of 3 stages, got {depths}"
-            )
+        all_positive("MaxFormer", 3, depths=depths)
         small = cifar or small_images
         self.first_layers = ("patch_embed1.conv" if small else "patch_embed1.conv1",)
         neurons = Neurons("MaxFormer", spiking_neuron, kwargs)

@@ -26,7 +26,7 @@ import sj_layers as layer
 from sj_neurons import functional, surrogate
 from sj_neurons.neuron import LIFNode
 
-from .classifier import SpikingClassifier, positive
+from .classifier import SpikingClassifier, all_positive, positive
 from .neurons import NeuronFactory, NeuronSpec
 from .output import Output
 from .transformer_parts import TimeAxis, sized
@@ -98,7 +98,7 @@ class AttBlock(MSBlock):
     ) -> None:
         super().__init__(cin, cout, stride, neuron)
         if self.downsample is not None and stride > 1:
-            pool = layer.AvgPool2d(stride, stride)
+            pool = layer.AvgPool2d(stride, stride, ceil_mode=True)  # odd maps as the branch does
             self.downsample = nn.Sequential(pool, *_project(cin, cout, 1))
         self.attention = layer.MultiDimensionalAttention(1, cout, 1, reduction)
         self.attention.ta = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]  # any T
@@ -166,15 +166,12 @@ class MSResNet(SpikingClassifier):
         owner = type(self).__name__
         if small_images:
             stem_kernel_size, stem_stride, stem_pool = 3, 1, False
-        widths = stage_channels or [base_channels * 2**stage for stage in range(len(layers))]
-        if len(widths) != len(layers) or min((*layers, *widths), default=0) < 1:
-            raise ValueError(
-                f"{owner}: layers and stage_channels need a number from 1 on for each stage, "
-                f"got {tuple(layers)} and {tuple(widths)}"
-            )
         positive(owner, T=T, in_channels=in_channels, num_classes=num_classes)
         positive(owner, base_channels=base_channels, stem_kernel_size=stem_kernel_size)
         positive(owner, stem_stride=stem_stride)
+        all_positive(owner, layers=layers)
+        widths = stage_channels or [base_channels * 2**stage for stage in range(len(layers))]
+        all_positive(owner, len(layers), stage_channels=widths)
         block = block or self.default_block
         neuron = NeuronFactory(
             owner,

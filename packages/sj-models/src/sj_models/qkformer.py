@@ -19,6 +19,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .classifier import all_positive
 from .neurons import NeuronSpec
 from .output import Output
 from .transformer_parts import (
@@ -160,11 +161,7 @@ class QKFormer(SpikingTransformer):
         **kwargs: Any,
     ) -> None:
         super().__init__(T, in_channels, output, embed_dims=(embed_dims, 8))
-        if len(num_heads) != 3 or len(depths) != 3 or min(depths) < 1:
-            raise ValueError(
-                "QKFormer: num_heads and depths need a number from 1 on for each of the 3 stages, "
-                f"got {num_heads} and {depths}"
-            )
+        all_positive("QKFormer", 3, num_heads=num_heads, depths=depths)
         neurons = Neurons("QKFormer", spiking_neuron, kwargs)
         widths = embed_dims // 4, embed_dims // 2, embed_dims
         self.patch_embed1 = _FirstStem(in_channels, widths[0], neurons, small_images)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import sj_layers as layer
 
-from .classifier import SpikingClassifier, positive
+from .classifier import SpikingClassifier, all_positive, positive
 from .construction import blank, kaiming_normal
 from .neurons import NeuronFactory, NeuronSpec
 from .output import Output
@@ -220,14 +220,13 @@ class ResNet(SpikingClassifier):
         super().__init__(output)
         owner = type(self).__name__
         positive(owner, num_classes=num_classes, in_channels=in_channels)
+        positive(owner, groups=groups, width_per_group=width_per_group)
+        all_positive(owner, 4, layers=layers)
         make_neuron = NeuronFactory(owner, spiking_neuron, neuron)
         norm: NormLayer = norm_layer or layer.BatchNorm2d
-        dilate = tuple(replace_stride_with_dilation or (False, False, False))
-        if len(dilate) != 3 or len(layers) != 4:
-            raise ValueError(
-                f"{owner}: layers needs 4 values and replace_stride_with_dilation needs 3 values, "
-                f"got {tuple(layers)} and {dilate}"
-            )
+        dilate = replace_stride_with_dilation or (False, False, False)
+        if not isinstance(dilate, Sequence) or len(dilate) != 3:
+            raise ValueError(f"{owner}: replace_stride_with_dilation needs 3 values, got {dilate}")
         size, stride, padding = (3, 1, 1) if small_images else (7, 2, 3)
         self.conv1 = blank(
             layer.Conv2d,

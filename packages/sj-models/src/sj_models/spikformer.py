@@ -24,6 +24,7 @@ from .transformer_parts import (
     SpikingTransformer,
     TransformerBlock,
     conv_norm,
+    mlp_width,
     pooling,
     projection,
     sized,
@@ -101,7 +102,7 @@ class PatchStem(nn.Module):
 class _MLP(nn.Module):
     def __init__(self, dim: int, mlp_ratio: float, neurons: Neurons) -> None:
         super().__init__()
-        hidden = int(dim * mlp_ratio)
+        hidden = mlp_width(dim, mlp_ratio)
         self.fc1 = projection(dim, hidden)
         self.neuron1 = neurons()
         self.fc2 = projection(hidden, dim)

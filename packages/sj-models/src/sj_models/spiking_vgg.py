@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import sj_layers as layer
 
-from .classifier import SpikingClassifier, make, positive, show_arguments
+from .classifier import SpikingClassifier, is_size, make, positive, show_arguments
 from .construction import blank, kaiming_normal
 from .neurons import NeuronFactory, NeuronSpec
 from .output import Output
@@ -87,13 +87,13 @@ class SpikingVGG(SpikingClassifier):
         positive("SpikingVGG", num_classes=num_classes, in_channels=in_channels)
         neuron = NeuronFactory("SpikingVGG", spiking_neuron, kwargs)
         norm = (norm_layer or layer.BatchNorm2d) if batch_norm else None
+        width = last_width("SpikingVGG", cfg, pools="M")
         fresh = _Fresh(filled_later=init_weights)
         self.features = nn.Sequential(*_features(cfg, in_channels, norm, neuron, fresh))
         places = 1 if small_images else 7
         self.avgpool = layer.AdaptiveAvgPool2d((places, places))
-        channels = [item for item in cfg if isinstance(item, int)][-1]
         self.classifier = nn.Sequential(
-            fresh(layer.Linear, channels * places**2, 4096),
+            fresh(layer.Linear, width * places**2, 4096),
             neuron(),
             layer.Dropout(0.5),
             fresh(layer.Linear, 4096, 4096),
@@ -109,6 +109,26 @@ class SpikingVGG(SpikingClassifier):
         return self.read(self.classifier(x), self.avgpool)
 
 
+def last_width(owner: str, plan: Plan, pools: str) -> int:
+    """Channels of a plan's last convolution.
+
+    Raises:
+        ValueError: no convolution, or anything but numbers of channels and letters of pools.
+    """
+    if not isinstance(plan, Sequence) or isinstance(plan, str):
+        raise ValueError(f"{owner}: cfg must be a list of channels and pools, got {plan!r}")
+    for item in plan:
+        if not is_size(item) and item not in tuple(pools):
+            raise ValueError(
+                f"{owner}: cfg holds numbers of channels and {' or '.join(map(repr, pools))} for a "
+                f"pool, got {item!r}"
+            )
+    widths = [int(item) for item in plan if is_size(item)]
+    if not widths:
+        raise ValueError(f"{owner}: cfg needs at least one convolution, got {list(plan)}")
+    return widths[-1]
+
+
 class _Fresh:
     """Makes layers, without values if they are all filled later."""
 
@@ -122,21 +142,16 @@ class _Fresh:
 def _features(
     plan: Plan, channels: int, norm: NormLayer | None, neuron: NeuronFactory, fresh: _Fresh
 ) -> Iterator[nn.Module]:
-    if not any(isinstance(item, int) for item in plan):
-        raise ValueError(f"SpikingVGG: cfg needs at least one convolution, got {list(plan)}")
     for item in plan:
         if item == "M":
             yield layer.MaxPool2d(kernel_size=2, stride=2)
             continue
-        if not isinstance(item, int) or item < 1:
-            raise ValueError(
-                f"SpikingVGG: cfg holds numbers of channels and 'M' for a max-pool, got {item!r}"
-            )
-        yield fresh(layer.Conv2d, channels, item, kernel_size=3, padding=1)
+        width = int(item)
+        yield fresh(layer.Conv2d, channels, width, kernel_size=3, padding=1)
         if norm is not None:
-            yield norm(item)
+            yield norm(width)
         yield neuron()
-        channels = item
+        channels = width
 
 
 def plan_of(depth: int) -> list[int | str]:

@@ -25,7 +25,7 @@ from sj_neurons.neuron import OTTTLIFNode
 from .classifier import positive
 from .construction import kaiming_normal
 from .neurons import NeuronFactory, NeuronSpec
-from .spiking_vgg import plan_of
+from .spiking_vgg import last_width, plan_of
 from .transformer_parts import sized
 
 __all__ = [
@@ -103,9 +103,9 @@ class OTTTSpikingVGG(nn.Module):
         positive("OTTTSpikingVGG", num_classes=num_classes, in_channels=in_channels)
         neuron = NeuronFactory("OTTTSpikingVGG", spiking_neuron or OTTTLIFNode, kwargs)
         standardised = weight_standardization
+        width = last_width("OTTTSpikingVGG", cfg, pools="MA")
         parts = _features(cfg, in_channels, standardised, neuron, drop_rate)
         self.features = layer.OTTTSequential(*parts)
-        width = [item for item in cfg if isinstance(item, int)][-1]
         self.classifier = layer.OTTTSequential(
             *(
                 _light_head(width, num_classes)
@@ -132,25 +132,19 @@ def _features(
     neuron: NeuronFactory,
     drop_rate: float,
 ) -> Iterator[nn.Module]:
-    if not any(isinstance(item, int) for item in plan):
-        raise ValueError(f"OTTTSpikingVGG: cfg needs at least one convolution, got {list(plan)}")
     conv = layer.WSConv2d if standardised else layer.Conv2d
     for item in plan:
         if item in _POOLS:
             yield _POOLS[item](2, 2)
             continue
-        if not isinstance(item, int) or item < 1:
-            raise ValueError(
-                "OTTTSpikingVGG: cfg holds numbers of channels, 'M' and 'A' for pools, "
-                f"got {item!r}"
-            )
-        yield conv(channels, item, kernel_size=3, padding=1)
+        width = int(item)
+        yield conv(channels, width, kernel_size=3, padding=1)
         yield neuron()
         if standardised:
             yield Scale(_WS_SCALE)
         if drop_rate > 0:
             yield layer.Dropout(drop_rate)
-        channels = item
+        channels = width
 
 
 def _light_head(channels: int, num_classes: int) -> Iterator[nn.Module]:

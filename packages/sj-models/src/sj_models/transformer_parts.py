@@ -24,6 +24,7 @@ from sj_neurons import functional
 from sj_neurons.base import MultiStepModule
 from sj_neurons.neuron import LIFNode
 
+from .classifier import positive
 from .neurons import NeuronFactory, NeuronSpec
 from .output import Output, checked_output, read_out
 
@@ -38,6 +39,7 @@ __all__ = [
     "TransformerBlock",
     "attend",
     "conv_norm",
+    "mlp_width",
     "pooling",
     "projection",
     "sized",
@@ -153,7 +155,8 @@ class TokenMixer(nn.Module):
 
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
-        if num_heads < 1 or dim % num_heads:
+        positive(type(self).__name__, num_heads=num_heads)
+        if dim % num_heads:
             raise ValueError(
                 f"{type(self).__name__}: the channels must be a multiple of num_heads, "
                 f"got {dim} channels and num_heads={num_heads}"
@@ -214,6 +217,18 @@ class MembraneSelfAttention(TokenMixer):
         return self.proj(mixed).reshape(x_seq.shape)
 
 
+def mlp_width(dim: int, mlp_ratio: float) -> int:
+    """Channels of the hidden layer of an MLP.
+
+    Raises:
+        ValueError: none are left.
+    """
+    hidden = int(dim * mlp_ratio)
+    if hidden < 1:
+        raise ValueError(f"mlp_ratio must give at least one of {dim} channels, got {mlp_ratio}")
+    return hidden
+
+
 class ConvMLP(nn.Module):
     """Two convolutions over channels with a wider layer between, on `[T, N, C, *]`.
 
@@ -240,7 +255,7 @@ class ConvMLP(nn.Module):
     ) -> None:
         super().__init__()
         self.neuron_first = neuron_first
-        hidden = int(dim * mlp_ratio)
+        hidden = mlp_width(dim, mlp_ratio)
         if maps:
             self.fc1, self.bn1 = conv_norm(dim, hidden, kernel_size, bias=bias)
         else:
@@ -294,20 +309,17 @@ class SpikingTransformer(nn.Module):
     def __init__(self, T: int, in_channels: int, output: Output, **widths: tuple[int, int]) -> None:
         super().__init__()
         model = type(self).__name__
-        widths = {"T": (T, 1), "in_channels": (in_channels, 1), **widths}
+        positive(model, T=T, in_channels=in_channels)
         for name, (value, divisor) in widths.items():
-            if value < 1 or value % divisor:
-                what = f"a multiple of {divisor}" if divisor > 1 else "at least 1"
-                raise ValueError(f"{model}: {name} must be {what}, got {value}")
+            positive(model, **{name: value})
+            if value % divisor:
+                raise ValueError(f"{model}: {name} must be a multiple of {divisor}, got {value}")
         self.output: Output = checked_output(model, output)
         self.time_axis = TimeAxis(T, in_channels)
 
     def add_head(self, dim: int, num_classes: int, head_lif: nn.Module | None = None) -> None:
         """The layers after the last block; everything is set to step mode 'm'."""
-        if num_classes < 1:
-            raise ValueError(
-                f"{type(self).__name__}: num_classes must be at least 1, got {num_classes}"
-            )
+        positive(type(self).__name__, num_classes=num_classes)
         self.head_lif = head_lif
         self.head = layer.Linear(dim, num_classes)
         functional.set_step_mode(self, "m")
