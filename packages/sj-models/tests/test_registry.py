@@ -341,6 +341,14 @@ class TestEntryPoints:
         registry.build({"type": "Gift"})
         assert registry.names() == ["Gift"]
 
+    def test_a_broken_package_hides_no_other(
+        self, tmp_path: Path, group: str, caplog: pytest.LogCaptureFixture
+    ):
+        package = f"broken_{tmp_path.name}"
+        self.install(tmp_path, package, group, f"all = {package}", "import no_such_module")
+        assert Registry("parts", entry_points=group).get("Gift") is None
+        assert "cannot be imported: No module named 'no_such_module'" in caplog.text
+
 
 def test_importing_the_registry_imports_no_component():
     code = "import sys, sj_models.registry; print(*[m for m in sys.modules if 'sj_' in m])"
@@ -361,13 +369,8 @@ def test_a_key_that_is_no_text_is_explained(registry: Registry):
 
 
 def test_classes_and_surrogates_in_a_config_give_way_to_names():
-    backbone = {
-        "type": "ResNet_CIFAR",
-        "depth": 18,
-        "stem_channels": 4,
-        "base_channels": 4,
-        "neuron": neuron.LIFNode,
-    }
+    sizes = {"depth": 18, "stem_channels": 4, "base_channels": 4}
+    backbone = {"type": "ResNet_CIFAR", **sizes, "neuron": neuron.LIFNode}
     tau = {"tau": 3.0, "surrogate_function": surrogate.ATan(alpha=3.0)}
     built = MODELS.build({"type": "ImageClassifier", "backbone": backbone})
     assert built.config["backbone"]["neuron"] == "LIFNode"

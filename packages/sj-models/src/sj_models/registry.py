@@ -293,7 +293,11 @@ class Registry:
         for entry in entries:  # modules that register what they hold
             if not entry.attr and entry.value not in self._imported_groups:
                 self._imported_groups.add(entry.value)
-                entry.load()
+                try:
+                    entry.load()
+                except Exception as error:  # a broken package must not hide the others
+                    text = "%s, an entry point of %s, cannot be imported: %s"
+                    logging.getLogger(__name__).warning(text, entry.value, self._group, error)
         return self._registered(name, package)
 
     def _entries(self, package: str) -> list[metadata.EntryPoint]:
