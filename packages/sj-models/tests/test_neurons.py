@@ -91,6 +91,7 @@ def test_neurons_made_by_a_user():
         ("LIFF", {}, ValueError, r"net: there is no neuron 'LIFF'; did you mean .*'LIF"),
         ("LIF", {"taau": 2.0}, TypeError, r"net: LIFNode takes no argument 'taau'; .*'tau'"),
         (3, {}, TypeError, "spiking_neuron must be a neuron class"),
+        (neuron.IFNode(), {}, TypeError, r"must be a neuron class .*got IFNode\("),
         ({"tau": 2.0}, {}, TypeError, "config with the key 'type'"),
         ("IF", {"surrogate": "Atann"}, ValueError, "no surrogate 'Atann'; did you mean 'ATan'"),
         ("IF", {"surrogate": {"type": "ATan", "beta": 1}}, TypeError, "net: .*beta"),

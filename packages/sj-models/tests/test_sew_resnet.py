@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 
-from sj_models import sew_resnet
+from sj_models import resnet_parts, sew_resnet
 from sj_models.sew_resnet import BasicBlock, Bottleneck, SEWResNet, connected
 from sj_neurons import functional, neuron, surrogate
 
@@ -79,6 +79,11 @@ def test_the_connection_has_two_names_and_a_default():
 def test_mistakes_are_found_at_construction(arguments, message):
     with pytest.raises(ValueError, match=message):
         SEWResNet(BasicBlock, [1, 1, 1, 1], **{**IF, **arguments})
+
+
+def test_blocks_of_other_families_are_refused():
+    with pytest.raises(TypeError, match="block must be BasicBlock or Bottleneck of sew_resnet"):
+        SEWResNet(resnet_parts.BasicBlock, [1, 1, 1, 1], **IF)
 
 
 def test_a_missing_neuron_is_found_at_construction():

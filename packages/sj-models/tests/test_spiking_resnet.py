@@ -27,8 +27,8 @@ IF = {"spiking_neuron": neuron.IFNode, "surrogate_function": surrogate.ATan()}
 
 def small_net(**kwargs) -> spiking_resnet.SpikingResNet:
     torch.manual_seed(0)
-    kwargs = {**IF, "layers": [1, 1, 1, 1], "num_classes": 5, **kwargs}
-    return spiking_resnet.SpikingResNet(spiking_resnet.BasicBlock, **kwargs)
+    shape = {"block": spiking_resnet.BasicBlock, "layers": [1, 1, 1, 1], "num_classes": 5}
+    return spiking_resnet.SpikingResNet(**{**shape, **IF, **kwargs})
 
 
 def test_every_variant_is_tested():
@@ -148,6 +148,9 @@ def test_fused_copies_give_the_same():
     [
         ({"spiking_neuron": None}, TypeError, "spiking_neuron must be a neuron class"),
         ({"tau": 2.0}, TypeError, "SpikingResNet: .*tau"),
+        ({"num_clases": 3}, TypeError, "no argument 'num_clases'; did you mean 'num_classes'"),
+        ({"norm_layer": "BN"}, TypeError, "norm_layer must make a norm"),
+        ({"block": "BasicBlock"}, TypeError, "block must be BasicBlock or Bottleneck"),
         ({"output": "max"}, ValueError, "output must be one of"),
         ({"in_channels": 0}, ValueError, "in_channels must be a whole number"),
         ({"groups": 2}, ValueError, "use a bottleneck model"),

@@ -178,6 +178,12 @@ def test_channels_and_heads_must_fit(family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_a_wrong_argument_of_the_model_is_named(family):
+    with pytest.raises(TypeError, match="no argument 'embed_dim'; did you mean 'embed_dims'"):
+        tiny(family, embed_dim=8)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_wrong_argument_of_the_neuron_is_named(family):
     with pytest.raises(TypeError, match="takes no argument 'v_treshold'"):
         tiny(family, v_treshold=1.0)

@@ -69,7 +69,7 @@ class CSNN(SpikingClassifier):
         self.T = T
         self.image_size = image_size
         self.time_axis = TimeAxis(T, in_channels)
-        neuron = NeuronFactory("CSNN", spiking_neuron or IFNode, kwargs)
+        neuron = NeuronFactory(type(self), spiking_neuron or IFNode, kwargs)
         neuron = neuron.with_defaults(surrogate_function=ATan())
         features = channels * (image_size // 4) ** 2
         self.conv_fc = nn.Sequential(

@@ -156,7 +156,7 @@ class ESpikeFormer(SpikingTransformer):
         first, second, third, last = embed_dims
         super().__init__(T, in_channels, output, embed_dims=(first, 2))
         self.levels = levels
-        neurons = Neurons("ESpikeFormer", SpikeFiring, {"levels": levels, **kwargs})
+        neurons = Neurons(type(self), SpikeFiring, {"levels": levels, **kwargs})
         stride = 1 if small_images else 2
         convolutions = partial(_convolutions, mlp_ratio=mlp_ratio, neurons=neurons)
         block = partial(_block, num_heads=num_heads, mlp_ratio=mlp_ratio, neurons=neurons)

@@ -111,7 +111,7 @@ class MASNN(SpikingClassifier):
         all_positive("MASNN", len(channels), pools=pools)
         all_positive("MASNN", 2, input_size=input_size)
         neuron = NeuronFactory(
-            "MASNN",
+            type(self),
             spiking_neuron or LIFNode,
             kwargs if spiking_neuron else {**self.default_neuron, **kwargs},
         )

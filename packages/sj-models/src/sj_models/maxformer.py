@@ -168,7 +168,7 @@ class MaxFormer(SpikingTransformer):
         all_positive("MaxFormer", 3, depths=depths)
         small = cifar or small_images
         self.first_layers = ("patch_embed1.conv" if small else "patch_embed1.conv1",)
-        neurons = Neurons("MaxFormer", spiking_neuron, kwargs)
+        neurons = Neurons(type(self), spiking_neuron, kwargs)
         widths = embed_dims // 4, embed_dims // 2, embed_dims
         embed = _SmallEmbed if small else _Embed
         self.patch_embed1 = embed(in_channels, widths[0], neurons)

@@ -174,7 +174,7 @@ class MSResNet(SpikingClassifier):
         all_positive(owner, len(layers), stage_channels=widths)
         block = block or self.default_block
         neuron = NeuronFactory(
-            owner,
+            type(self),
             spiking_neuron or LIFNode,
             kwargs if spiking_neuron else {**self.default_neuron, **kwargs},
         )

@@ -42,7 +42,8 @@ class NeuronFactory:
     """Makes one neuron per call; no two of them share a surrogate.
 
     Args:
-        model: name of the model, for error messages.
+        model: class or name of the model, for error messages; of a class, arguments are suggested
+            too.
         spiking_neuron: neuron class, its name, a config with the key `type`, or another factory.
         arguments: arguments of the class, copied for each neuron; those of a config come first.
 
@@ -53,10 +54,12 @@ class NeuronFactory:
 
     def __init__(
         self,
-        model: str,
+        model: str | type,
         spiking_neuron: NeuronSpec | None,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
+        self.owner = model
+        model = model if isinstance(model, str) else model.__name__
         made: Any = spiking_neuron
         own: dict[str, Any] = {}
         if isinstance(spiking_neuron, NeuronFactory):
@@ -66,7 +69,7 @@ class NeuronFactory:
             made = own.pop("type", None)
         if isinstance(made, str):
             made = neuron_class(made, owner=model)
-        if made is None or not callable(made):
+        if made is None or not callable(made) or isinstance(made, nn.Module):
             raise TypeError(
                 f"{model}: spiking_neuron must be a neuron class such as "
                 f"sj_neurons.neuron.IFNode, its name, or a config with the key 'type', "
@@ -96,12 +99,12 @@ class NeuronFactory:
     def with_defaults(self, **values: Any) -> NeuronFactory:
         """A factory with these arguments too, where the neuron takes them and none was given."""
         new = {k: v for k, v in values.items() if self.takes(k) and k not in self.arguments}
-        return NeuronFactory(self.model, self, new)
+        return NeuronFactory(self.owner, self, new)
 
     def with_arguments(self, **values: Any) -> NeuronFactory:
         """A factory with these arguments instead, where the neuron takes them."""
         new = {name: value for name, value in values.items() if self.takes(name)}
-        return NeuronFactory(self.model, self, new)
+        return NeuronFactory(self.owner, self, new)
 
     def config(self) -> dict[str, Any]:
         """The config that makes the same neurons; a class from elsewhere stays a class."""
@@ -118,9 +121,10 @@ class NeuronFactory:
         if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in known.values()):
             for name in self.arguments:
                 if name not in known:
+                    of_model = () if isinstance(self.owner, str) else _parameters(self.owner)
                     raise TypeError(
                         f"{self.model}: {_title(self.spiking_neuron)} takes no argument {name!r}"
-                        f"{did_you_mean(name, known)}"
+                        f"{did_you_mean(name, {*known, *of_model})}"
                     )
         keyword = inspect.Parameter.KEYWORD_ONLY
         return inspect.Signature(

@@ -80,7 +80,7 @@ class VotingNet(SpikingClassifier):
         in_channels = self.default_in_channels if in_channels is None else in_channels
         num_classes = self.default_classes if num_classes is None else num_classes
         positive(owner, channels=channels, in_channels=in_channels, num_classes=num_classes)
-        neuron = NeuronFactory(owner, spiking_neuron, kwargs)
+        neuron = NeuronFactory(type(self), spiking_neuron, kwargs)
         parts: list[nn.Module] = []
         for count in self.convolutions:
             for _ in range(count):

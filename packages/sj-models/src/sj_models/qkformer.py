@@ -162,7 +162,7 @@ class QKFormer(SpikingTransformer):
     ) -> None:
         super().__init__(T, in_channels, output, embed_dims=(embed_dims, 8))
         all_positive("QKFormer", 3, num_heads=num_heads, depths=depths)
-        neurons = Neurons("QKFormer", spiking_neuron, kwargs)
+        neurons = Neurons(type(self), spiking_neuron, kwargs)
         widths = embed_dims // 4, embed_dims // 2, embed_dims
         self.patch_embed1 = _FirstStem(in_channels, widths[0], neurons, small_images)
         self.patch_embed2 = _Stem(widths[0], widths[1], neurons)

@@ -222,8 +222,10 @@ class ResNet(SpikingClassifier):
         positive(owner, num_classes=num_classes, in_channels=in_channels)
         positive(owner, groups=groups, width_per_group=width_per_group)
         all_positive(owner, 4, layers=layers)
-        make_neuron = NeuronFactory(owner, spiking_neuron, neuron)
-        norm: NormLayer = norm_layer or layer.BatchNorm2d
+        make_neuron = NeuronFactory(type(self), spiking_neuron, neuron)
+        norm: NormLayer = layer.BatchNorm2d if norm_layer is None else norm_layer
+        if not callable(norm):
+            raise TypeError(f"{owner}: norm_layer must make a norm for channels, got {norm!r}")
         dilate = replace_stride_with_dilation or (False, False, False)
         if not isinstance(dilate, Sequence) or len(dilate) != 3:
             raise ValueError(f"{owner}: replace_stride_with_dilation needs 3 values, got {dilate}")

@@ -61,7 +61,7 @@ class SequentialNet(SpikingClassifier):
         super().__init__(output)
         owner = type(self).__name__
         positive(owner, in_features=in_features, hidden=hidden, num_classes=num_classes)
-        neuron = NeuronFactory(owner, spiking_neuron or IFNode, kwargs)
+        neuron = NeuronFactory(type(self), spiking_neuron or IFNode, kwargs)
         neuron = neuron.with_defaults(surrogate_function=ATan())
         self.fc = nn.Sequential(
             layer.Linear(in_features, hidden),

@@ -141,6 +141,10 @@ class SEWResNet(ResNet):
         swapped_bottleneck: bool = False,
         **kwargs: Any,
     ) -> None:
+        if not isinstance(block, type) or not issubclass(block, SEWBlock):
+            raise TypeError(
+                f"SEWResNet: block must be BasicBlock or Bottleneck of sew_resnet, got {block!r}"
+            )
         connect = _checked_connect(cnf, connect_f)
         swapped = swapped_bottleneck and issubclass(block, Bottleneck)
         super().__init__(

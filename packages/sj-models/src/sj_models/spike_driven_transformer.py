@@ -151,7 +151,7 @@ class SpikeDrivenTransformer(SpikingTransformer):
         **kwargs: Any,
     ) -> None:
         super().__init__(T, in_channels, output, embed_dims=(embed_dims, 8), depths=(depths, 1))
-        neurons = Neurons("SpikeDrivenTransformer", spiking_neuron, kwargs)
+        neurons = Neurons(type(self), spiking_neuron, kwargs)
         stem_pools = "0011" if small_images else pooling_stat
         self.patch_embed = _Stem(in_channels, embed_dims, stem_pools, neurons)
         self.blocks = nn.Sequential()

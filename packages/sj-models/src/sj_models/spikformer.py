@@ -189,7 +189,7 @@ class Spikformer(SpikingTransformer):
                 f"Spikformer: images must be at least one patch of {patch_size} pixels high and "
                 f"wide, got {img_size_h} x {img_size_w}"
             )
-        neurons = Neurons("Spikformer", spiking_neuron, kwargs)
+        neurons = Neurons(type(self), spiking_neuron, kwargs)
         self.patch_embed = PatchStem(in_channels, embed_dims, patch_size, neurons)
         self.blocks = nn.Sequential(
             *(spikformer_block(embed_dims, num_heads, mlp_ratio, neurons) for _ in range(depths))

@@ -74,6 +74,8 @@ class SpikingResNet(ResNet):
         output: Output = "steps",
         **kwargs: Any,
     ) -> None:
+        if not isinstance(block, type) or not issubclass(block, BasicBlock | Bottleneck):
+            raise TypeError(f"SpikingResNet: block must be BasicBlock or Bottleneck, got {block!r}")
         super().__init__(
             block,
             layers,

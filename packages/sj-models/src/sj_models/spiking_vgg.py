@@ -85,7 +85,7 @@ class SpikingVGG(SpikingClassifier):
     ) -> None:
         super().__init__(output)
         positive("SpikingVGG", num_classes=num_classes, in_channels=in_channels)
-        neuron = NeuronFactory("SpikingVGG", spiking_neuron, kwargs)
+        neuron = NeuronFactory(type(self), spiking_neuron, kwargs)
         norm = (norm_layer or layer.BatchNorm2d) if batch_norm else None
         width = last_width("SpikingVGG", cfg, pools="M")
         fresh = _Fresh(filled_later=init_weights)

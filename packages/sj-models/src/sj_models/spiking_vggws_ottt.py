@@ -101,7 +101,7 @@ class OTTTSpikingVGG(nn.Module):
     ) -> None:
         super().__init__()
         positive("OTTTSpikingVGG", num_classes=num_classes, in_channels=in_channels)
-        neuron = NeuronFactory("OTTTSpikingVGG", spiking_neuron or OTTTLIFNode, kwargs)
+        neuron = NeuronFactory(type(self), spiking_neuron or OTTTLIFNode, kwargs)
         standardised = weight_standardization
         width = last_width("OTTTSpikingVGG", cfg, pools="MA")
         parts = _features(cfg, in_channels, standardised, neuron, drop_rate)

@@ -87,7 +87,7 @@ class Spikingformer(SpikingTransformer):
         **kwargs: Any,
     ) -> None:
         super().__init__(T, in_channels, output, embed_dims=(embed_dims, 8), depths=(depths, 1))
-        neurons = Neurons("Spikingformer", spiking_neuron, kwargs)
+        neurons = Neurons(type(self), spiking_neuron, kwargs)
         self.patch_embed = _tokenizer(in_channels, embed_dims, small_images, neurons)
         self.blocks = nn.Sequential()
         for _ in range(depths):

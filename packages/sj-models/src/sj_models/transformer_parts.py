@@ -53,7 +53,7 @@ class Neurons:
     """Makes the neurons of a transformer; those behind an attention product have threshold 0.5.
 
     Args:
-        model: name of the model, for error messages.
+        model: class or name of the model, for error messages.
         spiking_neuron: neuron class, name or config; LIF with tau 2 and detached reset if `None`.
         arguments: arguments of the neuron.
 
@@ -63,7 +63,7 @@ class Neurons:
     """
 
     def __init__(
-        self, model: str, spiking_neuron: NeuronSpec | None, arguments: Mapping[str, Any]
+        self, model: str | type, spiking_neuron: NeuronSpec | None, arguments: Mapping[str, Any]
     ) -> None:
         if spiking_neuron is None:
             spiking_neuron = LIFNode
