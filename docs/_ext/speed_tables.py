@@ -42,7 +42,7 @@ def say_in(language: str) -> Say:
 def results(folder: Path = RESULTS) -> list[Row]:
     """All measurements that pages show, those on a CPU first."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    known = ("neuron", "training", "events", "reconstruct", "networks")
+    known = ("neuron", "training", "events", "reconstruct", "networks", "models")
     ours = [r for r in found if r.get("benchmark") in known and r.get("schema") == 1]
     return sorted(ours, key=lambda r: (r["settings"].get("device", "cpu") != "cpu", r["benchmark"]))
 
@@ -248,6 +248,27 @@ def networks(result: Row, say: Say) -> Table:
     return Table(head, cells)
 
 
+def models(result: Row, say: Say) -> Table:
+    """Whole models: training step, inference, memory and construction, ours over SpikingJelly's."""
+    head = [say("network"), say("training step, ms"), "SpikingJelly"]
+    head += [say("ratio"), say("must"), say("ceiling")]
+    head += [say("inference, ms"), "SpikingJelly", say("ratio"), say("must")]
+    head += [say("memory over SpikingJelly"), say("construction over SpikingJelly")]
+    cells = []
+    for name, row in result["models"].items():
+        line = [name]
+        for work in ("training", "inference"):
+            for who in (row[f"{work}_best"], "spikingjelly"):
+                line.append(number(row[work][who]["ms"]))
+            must = row["must"][work]
+            line += [f"{row[f'{work}_gain']:.2f}", "" if must is None else f"≥ {must:g}"]
+            line += [f"{row['ceiling']:.2f}"] if work == "training" else []
+        cells.append(
+            [*line, *(f"{row[f'{part}_ratio']:.2f}" for part in ("memory", "construction"))]
+        )
+    return Table(head, cells)
+
+
 def machine(result: Row, say: Say) -> Table:
     """What was measured on."""
     cpu, settings = result["cpu"], result["settings"]
@@ -277,6 +298,7 @@ TABLES: dict[str, Callable[[Row, Say], Table]] = {
     "growth": growth,
     "videos": videos,
     "networks": networks,
+    "models": models,
     "machine": machine,
 }
 
