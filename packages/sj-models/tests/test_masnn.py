@@ -43,6 +43,7 @@ def test_mistakes_are_found_at_construction(arguments, message):
         MASNN(**{**SMALL, **arguments})
 
 
-def test_another_number_of_steps_is_refused():
-    with pytest.raises((ValueError, RuntimeError)):
-        MASNN(**SMALL)(torch.rand(4, 1, 2, 8, 8))
+@pytest.mark.parametrize("shape", [(4, 1, 2, 8, 8), (5, 1, 2, 8, 12)])
+def test_another_number_of_steps_or_size_is_refused(shape):
+    with pytest.raises(ValueError, match=r"MASNN: expected T=5 frames of \(8, 8\) pixels"):
+        MASNN(**SMALL)(torch.rand(shape))

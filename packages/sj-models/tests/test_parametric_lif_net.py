@@ -68,3 +68,10 @@ def test_other_classes_and_channels():
 def test_mistakes_are_found_at_construction(arguments, error, message):
     with pytest.raises(error, match=message):
         MNISTNet(**arguments)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (128, 160)])
+def test_images_of_another_size_are_refused(size):
+    net = DVSGestureNet(2, spiking_neuron="IF")
+    with pytest.raises(ValueError, match="DVSGestureNet: expected images of 128 x 128 pixels"):
+        net(torch.rand(1, 2, *size))

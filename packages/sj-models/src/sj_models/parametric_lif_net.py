@@ -53,7 +53,8 @@ class VotingNet(SpikingClassifier):
 
     Raises:
         TypeError: no neuron given, or `kwargs` that it does not take.
-        ValueError: a size out of range, an unknown `output`, or `'mean'`/`'last'` in step mode 's'.
+        ValueError: a size out of range, an unknown `output`, `'mean'`/`'last'` in step mode 's', or
+            images of another size.
     """
 
     default_channels: ClassVar[int] = 128
@@ -105,6 +106,13 @@ class VotingNet(SpikingClassifier):
         return f"conv_fc.{len(self.conv_fc) - 3}"
 
     def forward(self, x: Tensor) -> Tensor:
+        halvings = len(self.convolutions)
+        if any(size >> halvings != self.side for size in x.shape[-2:]):
+            pixels = self.side << halvings
+            raise ValueError(
+                f"{type(self).__name__}: expected images of {pixels} x {pixels} pixels, "
+                f"got shape {tuple(x.shape)}"
+            )
         return self.read(self.conv_fc(x), self.conv_fc[-1])
 
 
