@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import sj_layers
 from sj_models import create_model
 from sj_models.build import build
 from sj_models.neurons import is_neuron
@@ -236,6 +237,13 @@ def test_backends_agree(family):
     x = small_input(family)
     with torch.no_grad():
         torch.testing.assert_close(twin(x), net(x))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fused_models_agree(family):
+    net, x = small_model(family).eval(), small_input(family)
+    with torch.no_grad():
+        torch.testing.assert_close(sj_layers.fuse(net)(x), net(x))
 
 
 @pytest.mark.parametrize("family", sorted(NEEDS_NEURON))

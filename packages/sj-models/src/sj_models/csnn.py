@@ -67,8 +67,7 @@ class CSNN(SpikingClassifier):
         if image_size < 4:
             raise ValueError(f"CSNN: image_size must be at least 4, got {image_size}")
         self.T = T
-        self.image_size = image_size
-        self.time_axis = TimeAxis(T, in_channels)
+        self.time_axis = TimeAxis(T, in_channels, (image_size, image_size))
         neuron = NeuronFactory(type(self), spiking_neuron or IFNode, kwargs)
         neuron = neuron.with_defaults(surrogate_function=ATan())
         features = channels * (image_size // 4) ** 2
@@ -86,13 +85,7 @@ class CSNN(SpikingClassifier):
             functional.set_backend(self, "cupy", strict=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        x_seq = self.time_axis(x)
-        if x.shape[-2:] != (self.image_size, self.image_size):
-            raise ValueError(
-                f"CSNN: expected images of {self.image_size} x {self.image_size} pixels "
-                f"(image_size), got shape {tuple(x.shape)}"
-            )
-        return self.read(self.conv_fc(x_seq), self.time_axis)
+        return self.read(self.conv_fc(self.time_axis(x)), self.time_axis)
 
     def spiking_encoder(self) -> nn.Sequential:
         """The layers that turn an image sequence `[T, N, C, H, W]` into spikes."""

@@ -115,10 +115,10 @@ class MASNN(SpikingClassifier):
             spiking_neuron or LIFNode,
             kwargs if spiking_neuron else {**self.default_neuron, **kwargs},
         )
-        self.time_axis = TimeAxis(T, in_channels)
-        self.input_size = tuple(input_size)
+        height, width = input_size
+        self.time_axis = TimeAxis(T, in_channels, (height, width), fixed=True)
         self.conv_blocks = nn.Sequential()
-        (height, width), cin = input_size, in_channels
+        cin = in_channels
         for cout, pool in zip(channels, pools, strict=True):
             attn = layer.MultiDimensionalAttention(T, cout, reduction_t, reduction_c)
             self.conv_blocks.append(_ConvBlock(cin, cout, pool, attn, neuron()))
@@ -141,13 +141,7 @@ class MASNN(SpikingClassifier):
         functional.set_step_mode(self, "m")
 
     def forward(self, x: Tensor) -> Tensor:
-        x_seq = self.time_axis(x)
-        if (len(x_seq), *x_seq.shape[-2:]) != (self.time_axis.T, *self.input_size):
-            raise ValueError(
-                f"MASNN: expected T={self.time_axis.T} frames of {self.input_size} pixels "
-                f"(input_size), got shape {tuple(x.shape)}"
-            )
-        maps = self.conv_blocks(x_seq)
+        maps = self.conv_blocks(self.time_axis(x))
         return self.read(self.fc_blocks(self.flatten(maps)), self.flatten)
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 import sj_layers as layer
 
@@ -106,14 +106,19 @@ class VotingNet(SpikingClassifier):
         return f"conv_fc.{len(self.conv_fc) - 3}"
 
     def forward(self, x: Tensor) -> Tensor:
-        halvings = len(self.convolutions)
-        if any(size >> halvings != self.side for size in x.shape[-2:]):
-            pixels = self.side << halvings
-            raise ValueError(
-                f"{type(self).__name__}: expected images of {pixels} x {pixels} pixels, "
-                f"got shape {tuple(x.shape)}"
-            )
+        x = _of_side(x, self.side, len(self.convolutions), type(self).__name__)
         return self.read(self.conv_fc(x), self.conv_fc[-1])
+
+
+@fx.wrap
+def _of_side(x: Tensor, side: int, halvings: int, owner: str) -> Tensor:
+    """`x`, if its maps have that side after so many poolings."""
+    if any(size >> halvings != side for size in x.shape[-2:]):
+        pixels = side << halvings
+        raise ValueError(
+            f"{owner}: expected images of {pixels} x {pixels} pixels, got shape {tuple(x.shape)}"
+        )
+    return x
 
 
 class MNISTNet(VotingNet):

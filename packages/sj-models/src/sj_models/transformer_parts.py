@@ -84,13 +84,26 @@ class TimeAxis(nn.Module, MultiStepModule):
 
     The repeated steps share memory, and layers that meet equal steps compute one.
 
+    Args:
+        T: time steps of an image.
+        in_channels: channels C.
+        size: height and width of the images; any if `None`.
+        fixed: refuse sequences of another T.
+
     Raises:
-        ValueError: neither of the two shapes, or another number of channels.
+        ValueError: neither of the two shapes, or another number of channels, pixels or steps.
     """
 
-    def __init__(self, T: int, in_channels: int) -> None:
+    def __init__(
+        self,
+        T: int,
+        in_channels: int,
+        size: tuple[int, int] | None = None,
+        *,
+        fixed: bool = False,
+    ) -> None:
         super().__init__()
-        self.T, self.in_channels = T, in_channels
+        self.T, self.in_channels, self.size, self.fixed = T, in_channels, size, fixed
         self.step_mode = "m"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,10 +112,18 @@ class TimeAxis(nn.Module, MultiStepModule):
                 f"expected images [N, C, H, W] or a sequence [T, N, C, H, W] with "
                 f"C={self.in_channels} channels, got shape {tuple(x.shape)}"
             )
+        if self.size is not None and x.shape[-2:] != self.size:
+            height, width = self.size
+            raise ValueError(
+                f"expected images of {height} x {width} pixels, got shape {tuple(x.shape)}"
+            )
+        if self.fixed and x.dim() == 5 and len(x) != self.T:
+            raise ValueError(f"expected T={self.T} time steps, got shape {tuple(x.shape)}")
         return x if x.dim() == 5 else x.unsqueeze(0).expand(self.T, -1, -1, -1, -1)
 
     def extra_repr(self) -> str:
-        return f"T={self.T}, in_channels={self.in_channels}"
+        of_images = "" if self.size is None else f", size={self.size}"
+        return f"T={self.T}, in_channels={self.in_channels}{of_images}"
 
 
 def pooling(stride: int = 2) -> nn.Module:
