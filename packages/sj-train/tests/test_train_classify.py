@@ -166,7 +166,8 @@ def test_a_run_writes_the_documented_files(words, tmp_path):
     out = tmp_path / "out"
     events = EventAccumulator(str(out / NAME))
     events.Reload()
-    assert set(events.Tags()["scalars"]) == set(history.scalars)
+    measured = {"lr", "memory_mib", "train_samples_per_s", "test_samples_per_s", "firing_rate/2"}
+    assert set(events.Tags()["scalars"]) == set(history.scalars) | measured
     assert (out / NAME / "args.txt").read_text().startswith("Namespace(")
     names = {"checkpoint_latest.pth", "checkpoint_1.pth", "checkpoint_max_test_acc1.pth"}
     assert set(os.listdir(out / "pt" / NAME)) == names

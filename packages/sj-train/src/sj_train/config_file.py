@@ -11,7 +11,7 @@ import argparse
 import difflib
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, overload
 
@@ -31,17 +31,18 @@ class ConfigArgumentParser(argparse.ArgumentParser):
 
     @overload
     def parse_known_args(
-        self, args: Sequence[str] | None = None, namespace: None = None
+        self, args: Iterable[str] | None = None, namespace: None = None
     ) -> tuple[argparse.Namespace, list[str]]: ...
     @overload
     def parse_known_args(
-        self, args: Sequence[str] | None, namespace: _Names
+        self, args: Iterable[str] | None, namespace: _Names
     ) -> tuple[_Names, list[str]]: ...
     @overload
     def parse_known_args(self, *, namespace: _Names) -> tuple[_Names, list[str]]: ...
     def parse_known_args(
-        self, args: Sequence[str] | None = None, namespace: Any = None
+        self, args: Iterable[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
+        args = None if args is None else list(args)
         finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         finder.add_argument("--config", default=None)
         if (path := finder.parse_known_args(args)[0].config) is not None:
