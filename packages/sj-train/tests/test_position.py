@@ -243,7 +243,7 @@ def test_another_batch_size_goes_on_after_the_same_samples(caplog):
 def test_less_data_than_the_position_is_an_error():
     loader = DataLoader(TensorDataset(torch.arange(4)), 2)
     state = make_state(position=Position(3, 6, [], None))
-    with pytest.raises(CheckpointError, match="after batch 3 of an epoch.*has fewer"):
+    with pytest.raises(CheckpointError, match=r"after batch 3 of an epoch.*has fewer"):
         list(ResumableLoader(loader, state, folder=None, every=0))
 
 

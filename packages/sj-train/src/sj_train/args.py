@@ -31,7 +31,7 @@ def build_parser(add_help: bool = True) -> argparse.ArgumentParser:
         conflict_handler="resolve",
     )
     groups = (_add_run, _add_optimisation, _add_spikes, _add_images, _add_average, _add_speed)
-    for add in (*groups, _add_launch):
+    for add in (*groups, _add_memory, _add_launch):
         add(parser)
     return parser
 
@@ -186,6 +186,30 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     add("--ra-reps", default=4, type=int, help="repetitions for Repeated Augmentation (default: 4)")
 
 
+def _add_memory(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--time-chunk",
+        default=None,
+        type=int,
+        metavar="K",
+        help="keep the activations of K time steps only and compute the others again in the "
+        "backward pass; for nets without layers over time, such as BatchNorm",
+    )
+    add(
+        "--checkpoint-blocks",
+        action="store_true",
+        help="keep the inputs of blocks only and compute the rest again; for any net",
+    )
+    add(
+        "--tbptt",
+        default=None,
+        type=int,
+        metavar="K",
+        help="as --time-chunk, and gradients stop between chunks (truncated backpropagation)",
+    )
+
+
 def _add_average(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
@@ -279,6 +303,20 @@ def check_args(args: argparse.Namespace) -> None:
         _check_range(args, name, 0.0, 1.0)
     if args.T is not None:
         _check_range(args, "T", 1, math.inf)
+    for name in ("time_chunk", "tbptt"):
+        if getattr(args, name) is not None:
+            _check_range(args, name, 1, math.inf)
+    chosen = [
+        flag
+        for flag, on in (
+            ("--time-chunk", args.time_chunk is not None),
+            ("--tbptt", args.tbptt is not None),
+            ("--checkpoint-blocks", args.checkpoint_blocks),
+        )
+        if on
+    ]
+    if len(chosen) > 1:
+        raise OptionError(f"argument {chosen[0]}: cannot be combined with {chosen[1]}")
     if args.tet_lambda and not args.tet:
         raise OptionError("argument --tet-lambda: needs --tet")
     if args.lr_warmup_epochs and args.lr_warmup_decay == 0:

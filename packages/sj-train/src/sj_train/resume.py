@@ -167,5 +167,7 @@ def _position_of(stored: dict[str, Any], rank: int, ranks: int) -> Position:
     if len(entries) == ranks:
         return Position(step, samples, list(entries[rank]["sums"]), entries[rank]["start"])
     # Other processes than those that stopped: rank 0 goes on with the sums of all.
-    sums = [sum(column) for column in zip(*(entry["sums"] for entry in entries), strict=True)]
-    return Position(step, samples, sums if rank == 0 else [0.0] * len(sums), None)
+    sums = [
+        float(sum(column)) for column in zip(*(entry["sums"] for entry in entries), strict=True)
+    ]
+    return Position(step, samples, sums if rank == 0 else [0.0 for _ in sums], None)

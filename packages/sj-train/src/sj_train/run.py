@@ -25,6 +25,7 @@ from .launch import check_folders, claim_folders
 from .metrics import Scores
 from .resume import find_checkpoint, load_model_weights, resume
 from .seeding import seed_everything, set_deterministic
+from .time_chunks import save_memory
 from .watch import Watch, count_samples
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Run:
             # torch's type stubs leave this argument out.
             cast("Any", self.model).to(memory_format=torch.channels_last)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
-        wrapped: nn.Module = self.model
+        wrapped = save_memory(args, self.model)
         if args.distributed:
             on_gpu = self.device.type == "cuda"
             wrapped = nn.parallel.DistributedDataParallel(
