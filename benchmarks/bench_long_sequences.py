@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from memory import peak_bytes
 from torch import nn
 
+from memory import peak_bytes
 from sj_neurons import functional, neuron, surrogate
 from sj_train.time_chunks import BlockCheckpoints, TimeChunks
 
