@@ -117,8 +117,14 @@ def read_script_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def claim_run_folder(folder: Path, args: argparse.Namespace, *, resuming: bool) -> None:
+def claim_run_folder(
+    folder: Path, args: argparse.Namespace, *, resuming: bool, dashes: str = "-"
+) -> None:
     """Create ``folder`` and write ``args.txt``.
+
+    Args:
+        args: with ``clean``, whether an earlier run is replaced.
+        dashes: how the options are written.
 
     Raises:
         RunExistsError: it holds an earlier run, and this one does not resume.
@@ -128,10 +134,13 @@ def claim_run_folder(folder: Path, args: argparse.Namespace, *, resuming: bool) 
     if earlier and not resuming:
         if not args.clean:
             raise RunExistsError(
-                f"{folder} holds an earlier run; use -resume {folder / LATEST} to go on with it or "
-                "-clean to replace it"
+                f"{folder} holds an earlier run; use {dashes}resume {folder / LATEST} to go on "
+                f"with it or {dashes}clean to replace it"
             )
-        for path in [*earlier, *folder.glob("events.out.tfevents.*")]:
+        logs = (
+            p for pattern in ("events.out.tfevents.*", "scalars.*") for p in folder.glob(pattern)
+        )
+        for path in [*earlier, *logs]:
             path.unlink()
     files.prepare_folder(folder)
     text = f"{args}\n{' '.join(sys.argv)}\n"
