@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from sj_train.args import build_parser, check_args, unserved_flags
@@ -21,6 +24,9 @@ DEFAULTS = {
     "disable_pinmemory": False, "disable_amp": False, "local_rank": None, "disable_uda": False,
     "persistent_workers": False, "prefetch_factor": 2, "compile_backend": "inductor",
     "compile_mode": None, "compile_eval": False, "compile": False,
+    "config": None, "T": None, "backend": None, "amp_dtype": None, "grad_accum_steps": 1,
+    "tet": False, "tet_lambda": 0.0, "channels_last": False, "figures_every": 0,
+    "checkpoint_every_steps": 0,
     "compile_disable_cudagraphs": False, "execution_mode": "eager", "cuda_graph_warmup_steps": 11,
 }  # fmt: skip
 
@@ -39,6 +45,14 @@ def test_help_shows_every_flag():
     flags = ["--wd", "--weight-decay", "--local_rank", "--local-rank", "-b", "-j"]
     flags += [f"--{name.replace('_', '-')}" for name in DEFAULTS if name != "local_rank"]
     assert [flag for flag in flags if flag not in text] == []
+
+
+def test_the_module_prints_its_options():
+    command = [sys.executable, "-m", "sj_train.train_classify", "-h"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert all(
+        f"--{name.replace('_', '-')}" in done.stdout for name in DEFAULTS if "rank" not in name
+    )
 
 
 def test_an_option_can_be_declared_again():
@@ -71,6 +85,9 @@ def test_options_that_are_not_served_say_so(words, flag):
     ("words", "text"),
     [
         (["--weights", "X"], "--weights: needs --prototype"),
+        (["--T", "0"], "--T: must be at least 1, got 0"),
+        (["--tet-lambda", "0.1"], "--tet-lambda: needs --tet"),
+        (["--grad-accum-steps", "0"], "--grad-accum-steps: must be at least 1"),
         (["--epochs", "0"], "--epochs: must be at least 1, got 0"),
         (["--wd", "-1"], "--wd: must be at least 0.0, got -1.0"),
         (["--lr", "nan"], "--lr: must be at least 0.0, got nan"),

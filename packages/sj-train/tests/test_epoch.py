@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from sj_train import NonFiniteLossError, evaluate, train_one_epoch
+from sj_train import ModelEma, NonFiniteLossError, evaluate, train_one_epoch
 from sj_train.errors import ClassCountError, DataError
 
 T = 4
@@ -83,7 +83,7 @@ def test_a_non_finite_loss_stops_before_the_step(make_net):
     def loss_of(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return output.sum() * torch.nan
 
-    with pytest.raises(FloatingPointError, match="nan at epoch 3, batch 0; the step was not"):
+    with pytest.raises(FloatingPointError, match="nan at epoch 3, batch 0: the input of the"):
         train_one_epoch(
             net,
             loader,
@@ -167,3 +167,52 @@ def test_loss_scaling_by_a_power_of_two_changes_nothing(make_net, make_loaders, 
         )
         weights.append(net.state_dict())
     torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=0)
+
+
+def train(net, loader, **options):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    defaults = {"criterion": nn.CrossEntropyLoss(), "device": "cpu", "preprocess": repeat}
+    options = defaults | {"process_output": rate} | options
+    return train_one_epoch(net, loader, optimizer=optimizer, **options)
+
+
+def test_accumulated_batches_equal_one_large_batch(make_net):
+    x = torch.randn(12, 6, generator=torch.Generator().manual_seed(0))
+    data = TensorDataset(x, torch.arange(12) % 3)
+    nets = [make_net(), make_net()]
+    for net, batch, every in zip(nets, (6, 2), (1, 3), strict=True):
+        net[2].p = 0.0
+        train(net, DataLoader(data, batch), grad_accum_steps=every)
+    torch.testing.assert_close(nets[0].state_dict(), nets[1].state_dict())
+
+
+def test_the_last_group_of_batches_may_be_smaller(make_net):
+    x = torch.randn(10, 6, generator=torch.Generator().manual_seed(0))
+    whole = DataLoader(TensorDataset(x[:6], torch.arange(6) % 3), 6)
+    rest = DataLoader(TensorDataset(x[6:], torch.arange(6, 10) % 3), 4)
+    both = DataLoader(TensorDataset(x, torch.arange(10) % 3), 2)
+    nets = [make_net(), make_net()]
+    for net in nets:
+        net[2].p = 0.0
+    train(nets[0], whole)
+    train(nets[0], rest)
+    train(nets[1], both, grad_accum_steps=3)
+    torch.testing.assert_close(nets[0].state_dict(), nets[1].state_dict())
+
+
+def test_the_average_follows_optimizer_steps(make_net, make_loaders):
+    net = make_net()
+    ema = ModelEma(net, 0.5)
+    train(net, make_loaders(count=40)[0], ema=ema, grad_accum_steps=2)
+    assert int(ema.n_averaged) == 3
+
+
+def test_a_loss_of_every_step_sees_the_time_axis(make_net, make_loaders):
+    shapes = []
+
+    def loss_of(y, target):
+        shapes.append(y.shape)
+        return nn.functional.cross_entropy(y.mean(0), target)
+
+    train(make_net(), make_loaders()[0], step_criterion=loss_of)
+    assert shapes == [(T, 8, 3)] * 3

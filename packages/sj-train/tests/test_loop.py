@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
@@ -11,7 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from sj_train import ModelEma, fit
-from sj_train.errors import OutputError, RunExistsError
+from sj_train.errors import NonFiniteLossError, OutputError, RunExistsError
+from sj_train.scalars import read_rows
 
 TAGS = {"train_loss", "train_acc1", "train_acc5", "test_loss", "test_acc1", "test_acc5"}
 
@@ -122,12 +124,67 @@ def test_tensorboard_holds_the_documented_tags(make_net, make_loaders, tmp_path)
     history = fit(*data, ema=ema, **options)
     events = EventAccumulator(str(tmp_path))
     events.Reload()
+    scores = TAGS | {"ema_test_loss", "ema_test_acc1", "ema_test_acc5"}
+    assert set(history.scalars) == scores
+    rates = {f"{name}_samples_per_s" for name in ("train", "test", "ema_test")}
     tags = events.Tags()["scalars"]
-    assert set(tags) == TAGS | {"ema_test_loss", "ema_test_acc1", "ema_test_acc5"}
+    assert set(tags) == scores | rates | {"lr", "memory_mib", "firing_rate/1"}
+    rows = read_rows(tmp_path / "scalars.jsonl")
     for tag in tags:
         assert [event.step for event in events.Scalars(tag)] == [0, 1]
         values = [event.value for event in events.Scalars(tag)]
-        assert values == pytest.approx(history[tag], rel=1e-6)
+        assert values == pytest.approx([row[tag] for row in rows], rel=1e-6)
+        if tag in scores:
+            assert values == pytest.approx(history[tag], rel=1e-6)
+    assert all(event.value > 0 for tag in rates for event in events.Scalars(tag))
+    assert 0 < rows[0]["firing_rate/1"] < 1
+    with (tmp_path / "scalars.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [{tag: float(value) for tag, value in row.items()} for row in table] == rows
+
+
+def test_the_learning_rate_is_that_of_the_epoch(make_net, make_loaders, tmp_path):
+    data, options = settings(make_net, make_loaders, log_dir=tmp_path, epochs=3)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(options["optimizer"], 0.5)
+    fit(*data, scheduler=scheduler, **options)
+    assert [row["lr"] for row in read_rows(tmp_path / "scalars.jsonl")] == [0.02, 0.01, 0.005]
+
+
+def test_a_resumed_run_goes_on_in_its_log(make_net, make_loaders, tmp_path):
+    folders = {"log_dir": tmp_path / "log", "checkpoint_dir": tmp_path / "pt"}
+    for epochs, resume in ((2, None), (4, "latest")):
+        data, options = settings(make_net, make_loaders, epochs=epochs, resume=resume, **folders)
+        history = fit(*data, **options)
+    rows = read_rows(tmp_path / "log" / "scalars.jsonl")
+    assert [row["epoch"] for row in rows] == [0, 1, 2, 3]
+    assert [row["train_loss"] for row in rows] == history["train_loss"]
+
+
+def test_pictures_of_the_spikes(make_net, make_loaders, tmp_path):
+    data, options = settings(make_net, make_loaders, log_dir=tmp_path, epochs=3, figures_every=2)
+    fit(*data, **options)
+    assert sorted(os.listdir(tmp_path / "spikes")) == ["0.png", "2.png"]
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [image.step for image in events.Images("spikes")] == [0, 2]
+
+
+def test_watching_changes_no_result(make_net, make_loaders, tmp_path):
+    data, options = settings(make_net, make_loaders)
+    whole = fit(*data, **options)
+    data, options = settings(make_net, make_loaders, log_dir=tmp_path, figures_every=1)
+    assert fit(*data, **options) == whole
+
+
+def test_a_run_that_breaks_keeps_its_log_and_names_the_layer(make_net, make_loaders, tmp_path):
+    data, options = settings(make_net, make_loaders, log_dir=tmp_path)
+
+    def spoil(module, inputs, output):
+        return output / 0 if module.training else output
+
+    data[0][3].register_forward_hook(spoil)
+    with pytest.raises(NonFiniteLossError, match=r"began in 3 \(Linear\); its input was finite"):
+        fit(*data, **options)
 
 
 def test_training_learns(make_net, make_loaders):

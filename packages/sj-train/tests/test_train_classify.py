@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -58,6 +59,92 @@ SNNTrainer: type[Trainer] = scope["SNNTrainer"]
 NAME = "net_b4_e2_sgd_lr0.1_wd0.0_ls0.1_ma0.2_ca1.0_sbn0_ra0_re0.1_aaugnone_size8_8_8_seed2020_T2"
 
 
+# Hook -> its parameters, as the reference documents them.
+HOOKS = {
+    "get_args_parser": "add_help=True",
+    "load_model": "args, num_classes",
+    "load_data": "args",
+    "load_ImageNet": "args",
+    "load_CIFAR10": "args",
+    "preprocess_train_sample": "args, x",
+    "preprocess_test_sample": "args, x",
+    "process_model_output": "args, y",
+    "cal_acc1_acc5": "output, target",
+    "set_optimizer": "args, parameters",
+    "set_lr_scheduler": "args, optimizer",
+    "train_one_epoch": "model, criterion, optimizer, data_loader, device, epoch, args, "
+    "model_ema=None, scaler=None",
+    "evaluate": "args, model, criterion, data_loader, device, log_suffix=''",
+    "before_train_one_epoch": "args, model, epoch",
+    "before_test_one_epoch": "args, model, epoch",
+    "get_tb_logdir_name": "args",
+    "compile_model": "args, model, *, enabled=None",
+    "get_eval_model": "args, train_model, model_without_ddp",
+    "get_data_to_device_kwargs": "args",
+    "main": "args",
+}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_hooks_have_the_documented_parameters(hook):
+    signature = inspect.signature(getattr(Trainer, hook))
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+    text = str(inspect.Signature(bare[1:])).strip("()")
+    assert text == HOOKS[hook]
+
+
+def test_hooks_without_options_change_nothing():
+    trainer = Trainer()
+    args = trainer.get_args_parser().parse_args([])
+    x = torch.rand(2, 3, 4, 4)
+    assert trainer.preprocess_train_sample(args, x) is x
+    assert trainer.preprocess_test_sample(args, x) is x
+    assert trainer.process_model_output(args, x) is x
+    assert trainer.compile_model(args, nn.Identity()).__class__ is nn.Identity
+    assert trainer.get_data_to_device_kwargs(args) == {"non_blocking": True}
+    with pytest.raises(NotImplementedError):
+        trainer.load_model(args, 2)
+
+
+class TimeTrainer(Trainer):
+    """Leaves the time axis to --T."""
+
+    def load_model(self, args, num_classes):
+        return SNNTrainer().load_model(args, num_classes)
+
+
+def test_time_steps_and_spiking_options(words, tmp_path):
+    """--T does what the subclass's hooks do; the other options reach model and loss."""
+    whole = run(words, trainer=SNNTrainer)
+    words = [w.replace(f"{tmp_path}/out", f"{tmp_path}/other") for w in words]
+    assert run(words, trainer=TimeTrainer) == whole
+    words = [w.replace(f"{tmp_path}/other", f"{tmp_path}/tet") for w in words]
+    more = "--tet --tet-lambda 0.1 --grad-accum-steps 2 --channels-last --backend auto"
+    assert run(words, *more.split(), trainer=TimeTrainer) != whole
+
+
+class Backends(TimeTrainer):
+    seen = ""
+
+    def before_train_one_epoch(self, args, model, epoch):
+        type(self).seen = model[2].backend
+
+
+def test_the_backend_is_set(words):
+    run(words, "--backend", "cpp", "--epochs", "1", trainer=Backends)
+    assert Backends.seen == "cpp"
+    if not torch.cuda.is_available():
+        with pytest.raises(OptionError, match="--backend cupy: backend 'cupy' cannot run here"):
+            run(words, "--backend", "cupy", "--clean", trainer=Backends)
+
+
+def test_options_from_a_file(words, tmp_path):
+    (tmp_path / "run.toml").write_text("epochs = 1\nlr = 0.01\n")
+    history = run([*words, "--epochs", "2", "--config", str(tmp_path / "run.toml")])
+    assert len(history) == 2
+    assert (tmp_path / "out" / NAME.replace("lr0.1", "lr0.01")).is_dir()
+
+
 @pytest.fixture
 def words(image_root, tmp_path) -> list[str]:
     text = (
@@ -79,7 +166,8 @@ def test_a_run_writes_the_documented_files(words, tmp_path):
     out = tmp_path / "out"
     events = EventAccumulator(str(out / NAME))
     events.Reload()
-    assert set(events.Tags()["scalars"]) == set(history.scalars)
+    measured = {"lr", "memory_mib", "train_samples_per_s", "test_samples_per_s", "firing_rate/2"}
+    assert set(events.Tags()["scalars"]) == set(history.scalars) | measured
     assert (out / NAME / "args.txt").read_text().startswith("Namespace(")
     names = {"checkpoint_latest.pth", "checkpoint_1.pth", "checkpoint_max_test_acc1.pth"}
     assert set(os.listdir(out / "pt" / NAME)) == names

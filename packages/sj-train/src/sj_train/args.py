@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from . import __version__
+from .config_file import ConfigArgumentParser
 from .errors import OptionError
 
 __all__ = ["build_parser", "check_args", "unserved_flags"]
@@ -24,18 +25,20 @@ _UNSERVED: dict[str, tuple[str, Any]] = {
 
 def build_parser(add_help: bool = True) -> argparse.ArgumentParser:
     """All options; a subclass may declare an option again to replace it."""
-    parser = argparse.ArgumentParser(
+    parser = ConfigArgumentParser(
         description="PyTorch Classification Training",
         add_help=add_help,
         conflict_handler="resolve",
     )
-    for add in (_add_run, _add_optimisation, _add_images, _add_average, _add_speed, _add_launch):
+    groups = (_add_run, _add_optimisation, _add_spikes, _add_images, _add_average, _add_speed)
+    for add in (*groups, _add_memory, _add_launch):
         add(parser)
     return parser
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add("--config", default=None, metavar="FILE", help="file of options (.toml, .json, .yaml)")
     add("--data-path", default="./data", type=str, help="dataset path")
     add("--model", default="resnet18", type=str, help="model name")
     add("--device", default="cuda", type=str, help="device (Use cuda or cpu Default: cuda)")
@@ -53,6 +56,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         default=None,
         type=str,
         help="path of checkpoint. If set to 'latest', it will try to load the latest checkpoint",
+    )
+    add(
+        "--checkpoint-every-steps",
+        default=0,
+        type=int,
+        metavar="N",
+        help="write a checkpoint every N batches as well, 0: only after each epoch (default: 0)",
     )
     add("--start-epoch", default=0, type=int, metavar="N", help="start epoch")
     add("--test-only", action="store_true", help="Only test the model")
@@ -107,6 +117,44 @@ def _add_optimisation(parser: argparse.ArgumentParser) -> None:
     add("--lr-step-size", default=30, type=int, help="decrease lr every step-size epochs")
     add("--lr-gamma", default=0.1, type=float, help="decrease lr by a factor of lr-gamma")
     add("--clip-grad-norm", default=None, type=float, help="the maximum gradient norm")
+    add(
+        "--grad-accum-steps",
+        default=1,
+        type=int,
+        metavar="K",
+        help="batches whose gradients are averaged before an optimizer step (default: 1)",
+    )
+
+
+def _add_spikes(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--T",
+        default=None,
+        type=int,
+        help="time steps: the input is repeated T times (event frames are transposed to time "
+        "first), the output averaged over time (default: the model's hooks do it)",
+    )
+    add(
+        "--backend",
+        default=None,
+        choices=["auto", "torch", "cpp", "cupy"],
+        help="backend of the neurons (default: as load_model leaves it)",
+    )
+    add("--tet", action="store_true", help="mean of the loss of every time step (TET)")
+    add(
+        "--tet-lambda",
+        default=0.0,
+        type=float,
+        help="weight of the TET loss that pulls every output to 1, 0 to 1 (default: 0.0)",
+    )
+    add(
+        "--figures-every",
+        default=0,
+        type=int,
+        metavar="N",
+        help="draw the spikes of one test batch every N epochs, 0 never (default: 0)",
+    )
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +186,30 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     add("--ra-reps", default=4, type=int, help="repetitions for Repeated Augmentation (default: 4)")
 
 
+def _add_memory(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--time-chunk",
+        default=None,
+        type=int,
+        metavar="K",
+        help="keep the activations of K time steps only and compute the others again in the "
+        "backward pass; for nets without layers over time, such as BatchNorm",
+    )
+    add(
+        "--checkpoint-blocks",
+        action="store_true",
+        help="keep the inputs of blocks only and compute the rest again; for any net",
+    )
+    add(
+        "--tbptt",
+        default=None,
+        type=int,
+        metavar="K",
+        help="as --time-chunk, and gradients stop between chunks (truncated backpropagation)",
+    )
+
+
 def _add_average(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
@@ -155,6 +227,7 @@ def _add_speed(parser: argparse.ArgumentParser) -> None:
     add("--persistent-workers", action="store_true", help="keep the workers between epochs")
     add("--prefetch-factor", default=2, type=int, help="batches a worker loads ahead (default: 2)")
     add("--disable-pinmemory", action="store_true", help="not use pin memory in dataloader")
+    add("--channels-last", action="store_true", help="channels-last memory layout of images")
     add("--disable-amp", action="store_true", help="not use automatic mixed precision training")
     add(
         "--amp-dtype",
@@ -208,11 +281,14 @@ def check_args(args: argparse.Namespace) -> None:
         ("epochs", 1),
         ("workers", 0),
         ("start_epoch", 0),
+        ("checkpoint_every_steps", 0),
         ("lr_warmup_epochs", 0),
         ("lr_step_size", 1),
         ("model_ema_steps", 1),
         ("prefetch_factor", 1),
         ("ra_reps", 1),
+        ("grad_accum_steps", 1),
+        ("figures_every", 0),
         ("train_crop_size", 1),
         ("val_crop_size", 1),
         ("val_resize_size", 1),
@@ -222,8 +298,27 @@ def check_args(args: argparse.Namespace) -> None:
         ("weight_decay", 0.0),
     ):
         _check_range(args, name, lowest, math.inf)
-    for name in ("label_smoothing", "random_erase", "model_ema_decay", "lr_warmup_decay"):
+    shares = ("label_smoothing", "random_erase", "model_ema_decay", "lr_warmup_decay", "tet_lambda")
+    for name in shares:
         _check_range(args, name, 0.0, 1.0)
+    if args.T is not None:
+        _check_range(args, "T", 1, math.inf)
+    for name in ("time_chunk", "tbptt"):
+        if getattr(args, name) is not None:
+            _check_range(args, name, 1, math.inf)
+    chosen = [
+        flag
+        for flag, on in (
+            ("--time-chunk", args.time_chunk is not None),
+            ("--tbptt", args.tbptt is not None),
+            ("--checkpoint-blocks", args.checkpoint_blocks),
+        )
+        if on
+    ]
+    if len(chosen) > 1:
+        raise OptionError(f"argument {chosen[0]}: cannot be combined with {chosen[1]}")
+    if args.tet_lambda and not args.tet:
+        raise OptionError("argument --tet-lambda: needs --tet")
     if args.lr_warmup_epochs and args.lr_warmup_decay == 0:
         raise OptionError("argument --lr-warmup-decay: needs a value above 0 while warming up")
     if args.clip_grad_norm is not None and not args.clip_grad_norm > 0:

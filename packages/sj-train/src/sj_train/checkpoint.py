@@ -2,13 +2,13 @@
 
 Files in the checkpoint folder:
 
-    checkpoint_latest.pth             the newest epoch
+    checkpoint_latest.pth             the newest epoch, or a point within the next one
     checkpoint_<epoch>.pth            the same file under its number; older numbers are removed
     checkpoint_max_test_acc1.pth      the best test accuracy so far
     checkpoint_max_ema_test_acc1.pth  the best of the averaged model, with EMA
 
 Keys: ``model optimizer lr_scheduler epoch args max_test_acc1 [model_ema max_ema_test_acc1]
-[scaler]``, and ``classes rng loader_generators history``.
+[scaler]``, and ``classes rng loader_generators history [position]``.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ from . import distributed, files
 from .ema import ModelEma
 from .errors import CheckpointError
 from .history import History
-from .seeding import rng_state
+from .seeding import rng_state, set_rng_state
 
 __all__ = [
     "BEST",
     "BEST_EMA",
     "LATEST",
+    "Position",
     "TrainingState",
     "load_checkpoint",
     "plain_args",
@@ -49,6 +50,23 @@ _NUMBERED = re.compile(r"checkpoint_\d+\.pth")
 
 
 @dataclass
+class Position:
+    """A point within the epoch after :attr:`TrainingState.epoch`.
+
+    Attributes:
+        step: batches that are done.
+        samples: those of all processes together.
+        sums: what the pass has added up so far on this process.
+        start: random states before the first batch; None if those of this process are unknown.
+    """
+
+    step: int
+    samples: int
+    sums: list[float]
+    start: dict[str, Any] | None
+
+
+@dataclass
 class TrainingState:
     """Everything a checkpoint holds.
 
@@ -57,6 +75,7 @@ class TrainingState:
         max_test_acc1: best test accuracy so far in percent, -1 before the first.
         generators: random generators of loaders and samplers, by name.
         args: settings of the run; plain values, stored for the reader.
+        position: the point within the next epoch that the state stands for; None between epochs.
     """
 
     model: nn.Module
@@ -70,6 +89,19 @@ class TrainingState:
     epoch: int = -1
     max_test_acc1: float = -1.0
     max_ema_test_acc1: float = -1.0
+    position: Position | None = None
+
+    def randomness(self) -> dict[str, Any]:
+        """States of all random generators of this process."""
+        loaders = {name: generator.get_state() for name, generator in self.generators.items()}
+        return {"rng": rng_state(), "loader_generators": loaders}
+
+    def set_randomness(self, states: dict[str, Any]) -> None:
+        """Put back what :meth:`randomness` gave."""
+        for name, generator_state in states["loader_generators"].items():
+            if name in self.generators:
+                self.generators[name].set_state(generator_state)
+        set_rng_state(states["rng"])
 
     def record(self, epoch: int, row: dict[str, float]) -> list[str]:
         """Note a finished epoch; returns the names of the best-so-far files it earns."""
@@ -108,7 +140,9 @@ class TrainingState:
 
 
 def save_checkpoint(state: TrainingState, folder: Path, *, best: Iterable[str] = ()) -> None:
-    """Write the state of a finished epoch; every rank calls this, rank 0 writes.
+    """Write the state; every rank calls this, rank 0 writes.
+
+    A finished epoch gets a numbered file too, a position within one only the latest.
 
     Args:
         best: further file names the state is stored under, from :meth:`TrainingState.record`.
@@ -117,17 +151,23 @@ def save_checkpoint(state: TrainingState, folder: Path, *, best: Iterable[str] =
         CheckpointError: the state holds an object that a weights-only file cannot.
         OutputError: the disk is full or the folder not writable; older files stay intact.
     """
-    randomness = {
-        "rng": rng_state(),
-        "loader_generators": {name: g.get_state() for name, g in state.generators.items()},
-    }
-    per_rank = distributed.all_gather(randomness)
+    position = state.position
+    own = state.randomness()
+    if position is not None:
+        own["position"] = {"sums": position.sums, "start": position.start}
+    per_rank = distributed.all_gather(own)
     if distributed.rank() != 0:
         return
     content = state.to_dict()
     content["rng"] = [entry["rng"] for entry in per_rank]
     content["loader_generators"] = [entry["loader_generators"] for entry in per_rank]
+    if position is not None:
+        ranks = [entry["position"] for entry in per_rank]
+        content["position"] = {"step": position.step, "samples": position.samples, "ranks": ranks}
     _refuse_objects(content, "")
+    if position is not None:
+        files.write_atomic(folder / LATEST, lambda file: torch.save(content, file))
+        return
     numbered = folder / f"checkpoint_{state.epoch}.pth"
     files.write_atomic(numbered, lambda file: torch.save(content, file))
     # The latest file comes last: killed before it, the run repeats the epoch and rewrites all.

@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from .time_chunks import BlockCheckpoints, TimeChunks
+
 __all__ = [
     "all_gather",
     "convert_sync_batchnorm",
@@ -50,9 +52,10 @@ def all_gather(value: Any) -> list[Any]:
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The module inside ``DistributedDataParallel`` and ``torch.compile`` wrappers."""
+    """The module inside wrappers: of several processes, of time chunks, compiled."""
+    wrappers = (nn.parallel.DistributedDataParallel, TimeChunks, BlockCheckpoints)
     while True:
-        if isinstance(model, nn.parallel.DistributedDataParallel):
+        if isinstance(model, wrappers):
             model = model.module
         elif isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
             model = inner

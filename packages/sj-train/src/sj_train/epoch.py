@@ -24,6 +24,9 @@ from . import distributed
 from .ema import ModelEma
 from .errors import DataError, NonFiniteLossError
 from .metrics import Scores, check_classes, top1_top5
+from .nan_report import origin_of_non_finite
+from .optimizer_step import OptimizerStep
+from .position import begin_pass
 from .progress import progress_bar
 
 __all__ = ["Accuracy", "Criterion", "Transform", "evaluate", "identity", "train_one_epoch"]
@@ -90,15 +93,20 @@ def train_one_epoch(
     amp_dtype: torch.dtype | None = None,
     scaler: torch.amp.GradScaler | None = None,
     clip_grad_norm: float | None = None,
+    grad_accum_steps: int = 1,
+    step_criterion: Criterion | None = None,
     ema: ModelEma | None = None,
     progress: bool = True,
 ) -> Scores:
-    """Train over ``loader`` once; neuron states are reset after every optimizer step.
+    """Train over ``loader`` once; neuron states are reset after every batch.
 
     Args:
         transfer: moves a tensor to the device; ``x.to(device)`` by default.
         amp_dtype: autocast type of preprocessing, model, output hook and criterion.
         clip_grad_norm: upper limit of the total gradient norm.
+        grad_accum_steps: batches whose gradients are averaged before an optimizer step.
+        step_criterion: loss of the model's output before ``process_output``, in place of
+            ``criterion``; for losses of every time step.
 
     Raises:
         NonFiniteLossError: the loss is NaN or infinite; the step is not applied.
@@ -111,27 +119,45 @@ def train_one_epoch(
     functional.reset_net(model)
     model.train()
     meter = _Meter(f"epoch {epoch} train", device)
+    first = begin_pass(loader, meter.sums)
     bar = progress_bar(loader, meter.label, progress)
-    for step, (x, target) in enumerate(bar):
+    update = OptimizerStep(
+        model,
+        optimizer,
+        loader,
+        scaler=scaler,
+        clip_grad_norm=clip_grad_norm,
+        every=grad_accum_steps,
+    )
+    for step, (x, target) in enumerate(bar, start=first):
         try:
-            with torch.autocast(device.type, dtype=amp_dtype, enabled=amp_dtype is not None):
-                output = process_output(model(preprocess(move(x))))
-                check_classes(output, target)
-                target = move(target)
-                loss = criterion(output, target)
-            optimizer.zero_grad(set_to_none=True)
-            (loss if scaler is None else scaler.scale(loss)).backward()
+            with update.context(step):
+                with torch.autocast(device.type, dtype=amp_dtype, enabled=amp_dtype is not None):
+                    steps = model(preprocess(move(x)))
+                    output = process_output(steps)
+                    check_classes(output, target)
+                    target = move(target)
+                    if step_criterion is None:
+                        loss = criterion(output, target)
+                    else:
+                        loss = step_criterion(steps, target)
+                update.backward(loss, step)
             values = _read(loss, accuracy(output, target))
             if not math.isfinite(values[0]):
+                bare = distributed.unwrap(model)
+                functional.reset_net(bare)
+                origin = origin_of_non_finite(bare, preprocess(move(x)))
                 raise NonFiniteLossError(
-                    f"the loss is {values[0]} at epoch {epoch}, batch {step}; the step was not "
-                    "applied. Lower the learning rate, clip gradients or check the input"
+                    f"the loss is {values[0]} at epoch {epoch}, batch {step}: {origin}. The step "
+                    "was not applied; lower the learning rate, clip gradients or check the input"
                 )
-            _apply_step(model, optimizer, scaler, clip_grad_norm)
+            if closed := update.closes(step):
+                update.apply()
         finally:
             functional.reset_net(model)
-        if ema is not None:
-            ema.after_step(distributed.unwrap(model), step=step, epoch=epoch)
+        if ema is not None and closed:
+            count = step // grad_accum_steps
+            ema.after_step(distributed.unwrap(model), step=count, epoch=epoch)
         meter.add(*values, len(target))
         if not bar.disable:
             bar.set_postfix_str(meter.so_far(), refresh=False)
@@ -200,21 +226,3 @@ def _read(
     values = [torch.as_tensor(v, device=loss.device).detach().float() for v in (loss, *accuracies)]
     first, second, third = torch.stack(values).tolist()
     return first, second, third
-
-
-def _apply_step(
-    model: nn.Module,
-    optimizer: Optimizer,
-    scaler: torch.amp.GradScaler | None,
-    clip_grad_norm: float | None,
-) -> None:
-    if clip_grad_norm is not None:
-        if scaler is not None:
-            # Clipping must see the gradients in their true size.
-            scaler.unscale_(optimizer)
-        nn.utils.clip_grad_norm_(model.parameters(), clip_grad_norm)
-    if scaler is None:
-        optimizer.step()
-    else:
-        scaler.step(optimizer)
-        scaler.update()

@@ -1,7 +1,7 @@
 """Whole runs for any model and any loaders: train, evaluate, log, checkpoint, resume.
 
 Scalar tags per epoch: ``train_loss train_acc1 train_acc5 test_loss test_acc1 test_acc5``, with an
-averaged model also ``ema_test_loss ema_test_acc1 ema_test_acc5``.
+averaged model also ``ema_test_loss ema_test_acc1 ema_test_acc5``; those of ``watch`` besides.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -26,10 +26,12 @@ from .epoch import Accuracy, Criterion, Transform, evaluate, identity, train_one
 from .errors import RunExistsError
 from .history import History
 from .metrics import Scores, top1_top5
+from .position import ResumableLoader
 from .resume import find_checkpoint
 from .resume import resume as resume_run
 from .scalars import ScalarLog
 from .seeding import seed_everything
+from .watch import Watch, count_samples
 
 __all__ = [
     "Criterion",
@@ -39,6 +41,7 @@ __all__ = [
     "identity",
     "loader_generators",
     "named_scores",
+    "resumable",
     "run_epochs",
     "train_one_epoch",
 ]
@@ -70,6 +73,8 @@ def fit(
     args: Mapping[str, Any] | None = None,
     progress: bool = True,
     seed: int | None = None,
+    checkpoint_every_steps: int = 0,
+    figures_every: int = 0,
 ) -> History:
     """Train ``model`` for ``epochs`` epochs and evaluate it after each.
 
@@ -90,6 +95,9 @@ def fit(
         args: settings stored in the checkpoints.
         progress: show a bar on rank 0 when standard error is a terminal.
         seed: seeds all generators when the run starts.
+        checkpoint_every_steps: batches between checkpoints within an epoch; 0 writes them only
+            after each epoch.
+        figures_every: epochs between pictures of the spikes in the log; 0 draws none.
 
     Raises:
         RunExistsError: the folders hold a run and neither ``resume`` nor ``overwrite`` is given.
@@ -108,6 +116,7 @@ def fit(
     state.generators = loader_generators(train=train_loader, test=test_loader)
     if start is not None:
         resume_run(state, start)
+    train_loader = resumable(train_loader, state, folder, every=checkpoint_every_steps)
     shared: dict[str, Any] = {
         "criterion": criterion,
         "device": device,
@@ -127,11 +136,13 @@ def fit(
         ema=ema,
         **shared,
     )
+    samples = {"train": count_samples(train_loader)}
     tests: dict[str, Callable[[], Scores]] = {}
     if test_loader is not None:
         tests["test"] = partial(evaluate, distributed.unwrap(model), test_loader, **shared)
         if ema is not None:
             tests["ema_test"] = partial(evaluate, ema, test_loader, label="ema test", **shared)
+        samples |= dict.fromkeys(tests, count_samples(test_loader))
     return run_epochs(
         state,
         epochs=epochs,
@@ -139,6 +150,24 @@ def fit(
         tests=tests,
         log_dir=log_folder,
         checkpoint_dir=folder,
+        watch=Watch(distributed.unwrap(model), samples, figures_every=figures_every),
+    )
+
+
+def resumable(
+    loader: DataLoader[Any],
+    state: TrainingState,
+    folder: Path | None,
+    *,
+    every: int,
+    accumulate: int = 1,
+) -> DataLoader[Any]:
+    """``loader`` where nothing happens within an epoch, else one that stops and goes on there."""
+    if not every and state.position is None:
+        return loader
+    return cast(
+        "DataLoader[Any]",
+        ResumableLoader(loader, state, folder=folder, every=every, accumulate=accumulate),
     )
 
 
@@ -150,6 +179,7 @@ def run_epochs(
     tests: Mapping[str, Callable[[], Scores]],
     log_dir: Path | None = None,
     checkpoint_dir: Path | None = None,
+    watch: Watch | None = None,
 ) -> History:
     """Run the epochs that ``state`` has not finished yet.
 
@@ -157,19 +187,24 @@ def run_epochs(
         state: what is trained; holds the number of the last finished epoch.
         train: trains one epoch, given its number.
         tests: evaluations after each epoch, by the prefix of their tags (``test``, ``ema_test``).
+        watch: measures the passes for the log.
     """
+    watch = watch or Watch()
     first = state.epoch + 1
     if first >= epochs:
         _log.info("epoch %d of %d is finished already: nothing to train", state.epoch, epochs)
     started = time.time()
     with ScalarLog(log_dir, first_epoch=first) as scalars:
         for epoch in range(first, epochs):
-            row = named_scores("train", train(epoch))
+            watch.begin(epoch, state.optimizer)
+            row = named_scores("train", watch.measure("train", partial(train, epoch)))
             for name, test in tests.items():
-                row |= named_scores(name, test())
+                row |= named_scores(name, watch.measure(name, test))
             _advance(state.scheduler, row)
             best = state.record(epoch, row)
-            scalars.write(epoch, row)
+            scalars.write(epoch, row | watch.row())
+            if distributed.rank() == 0 and (figure := watch.figure(epoch)) is not None:
+                scalars.write_figure(epoch, "spikes", figure)
             if checkpoint_dir is not None:
                 save_checkpoint(state, checkpoint_dir, best=best)
             if distributed.rank() == 0:

@@ -10,10 +10,9 @@ from typing import Any
 from torch import nn
 
 from . import distributed
-from .checkpoint import LATEST, TrainingState, load_checkpoint
+from .checkpoint import LATEST, Position, TrainingState, load_checkpoint
 from .errors import CheckpointError
 from .history import History
-from .seeding import set_rng_state
 
 __all__ = ["check_fits", "find_checkpoint", "load_model_weights", "resume"]
 
@@ -102,7 +101,8 @@ def resume(state: TrainingState, path: str | Path) -> None:
     history = content.get("history", {"epochs": [], "scalars": {}})
     state.history = History(list(history["epochs"]), dict(history["scalars"]))
     _restore_randomness(state, content, path)
-    _log.info("resumed %s: epoch %d comes next", path, state.epoch + 1)
+    step = 0 if state.position is None else state.position.step
+    _log.info("resumed %s: epoch %d, batch %d comes next", path, state.epoch + 1, step)
 
 
 def _some(names: list[str]) -> str:
@@ -140,19 +140,34 @@ def _restore_average(state: TrainingState, content: dict[str, Any], path: Path) 
 
 
 def _restore_randomness(state: TrainingState, content: dict[str, Any], path: Path) -> None:
+    """Random states and the position within an epoch, each process its own."""
     states = content.get("rng")
-    if states is None or len(states) != distributed.world_size():
+    position = content.get("position")
+    ranks, rank = distributed.world_size(), distributed.rank()
+    if states is not None and len(states) == ranks:
+        mine = {"rng": states[rank], "loader_generators": content["loader_generators"][rank]}
+        state.set_randomness(mine)
+    else:
         stored = "none" if states is None else f"those of {len(states)} processes"
         _log.warning(
             "%s has random states of %d processes: %s; going on, but not bit for bit as an "
             "uninterrupted run",
             path,
-            distributed.world_size(),
+            ranks,
             stored,
         )
-        return
-    rank = distributed.rank()
-    for name, generator_state in content["loader_generators"][rank].items():
-        if name in state.generators:
-            state.generators[name].set_state(generator_state)
-    set_rng_state(states[rank])
+    state.position = None
+    if position is not None:
+        state.position = _position_of(position, rank, ranks)
+
+
+def _position_of(stored: dict[str, Any], rank: int, ranks: int) -> Position:
+    entries = stored["ranks"]
+    step, samples = int(stored["step"]), int(stored["samples"])
+    if len(entries) == ranks:
+        return Position(step, samples, list(entries[rank]["sums"]), entries[rank]["start"])
+    # Other processes than those that stopped: rank 0 goes on with the sums of all.
+    sums = [
+        float(sum(column)) for column in zip(*(entry["sums"] for entry in entries), strict=True)
+    ]
+    return Position(step, samples, sums if rank == 0 else [0.0 for _ in sums], None)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
+
+from sj_neurons import functional
 
 from . import distributed, loaders, loop, optim
 from .args import unserved_flags
@@ -22,6 +25,8 @@ from .launch import check_folders, claim_folders
 from .metrics import Scores
 from .resume import find_checkpoint, load_model_weights, resume
 from .seeding import seed_everything, set_deterministic
+from .time_chunks import save_memory
+from .watch import Watch, count_samples
 
 if TYPE_CHECKING:
     from .train_classify import Trainer
@@ -102,9 +107,13 @@ class Run:
             )
         if args.distributed and args.sync_bn:
             model = distributed.convert_sync_batchnorm(model)
+        self._set_backend(model)
         self.model = model.to(self.device)
+        if args.channels_last:
+            # torch's type stubs leave this argument out.
+            cast("Any", self.model).to(memory_format=torch.channels_last)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
-        wrapped: nn.Module = self.model
+        wrapped = save_memory(args, self.model)
         if args.distributed:
             on_gpu = self.device.type == "cuda"
             wrapped = nn.parallel.DistributedDataParallel(
@@ -113,6 +122,19 @@ class Run:
         self.train_model = trainer.compile_model(args, wrapped)
         self.eval_model = trainer.get_eval_model(args, self.train_model, self.model)
         self.ema = self._average() if args.model_ema else None
+
+    def _set_backend(self, model: nn.Module) -> None:
+        backend = self.args.backend
+        if backend is None:
+            return
+        try:
+            with warnings.catch_warnings(record=True) as kept:
+                warnings.simplefilter("always")
+                functional.set_backend(model, backend)
+        except ImportError as error:
+            raise OptionError(f"argument --backend {backend}: {error}") from error
+        for warning in kept:
+            _log.warning("--backend: %s", warning.message)
 
     def _average(self) -> ModelEma:
         args = self.args
@@ -151,6 +173,13 @@ class Run:
         state = self._state()
         if start is not None:
             resume(state, start)
+        train_loader = loop.resumable(
+            self.train_loader,
+            state,
+            self.checkpoint_dir,
+            every=self.args.checkpoint_every_steps,
+            accumulate=self.args.grad_accum_steps,
+        )
         claim_folders(self.args, self.log_dir, self.checkpoint_dir)
         if distributed.rank() == 0:
             _log.info("Logs: %s", self.log_dir)
@@ -163,7 +192,7 @@ class Run:
                     self.train_model,
                     self.criterion,
                     state.optimizer,
-                    self.train_loader,
+                    train_loader,
                     self.device,
                     epoch,
                     self.args,
@@ -179,7 +208,15 @@ class Run:
             tests=self._tests(lambda: state.epoch + 1),
             log_dir=self.log_dir,
             checkpoint_dir=self.checkpoint_dir,
+            watch=self._watch(),
         )
+
+    def _watch(self) -> Watch:
+        samples = {"train": count_samples(self.train_loader)}
+        samples |= dict.fromkeys(("test", "ema_test"), count_samples(self.test_loader))
+        # Hooks would make a compiled model compile again.
+        watched = None if self.args.compile_eval else self.eval_model
+        return Watch(watched, samples, figures_every=self.args.figures_every)
 
     def _tests(self, epoch: Callable[[], int]) -> dict[str, Callable[[], Scores]]:
         def test() -> Scores:

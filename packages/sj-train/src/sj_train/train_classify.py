@@ -27,10 +27,12 @@ from .ema import ModelEma
 from .errors import HookMissingError, TrainError
 from .history import History
 from .launch import leave_processes, start_processes
+from .layout import add_time, channels_last
 from .logs import console_logging
 from .metrics import top1_top5
 from .run import Run, amp_dtype
 from .seeding import seed_worker, set_deterministic
+from .tet import TETLoss
 from .transforms import CIFAR10_STATISTICS, IMAGENET_STATISTICS
 
 __all__ = ["Trainer", "seed_worker", "set_deterministic"]
@@ -83,15 +85,18 @@ class Trainer:
         return dataset, dataset_test, *loaders.build_samplers(args, dataset, dataset_test)
 
     def preprocess_train_sample(self, args: argparse.Namespace, x: Tensor) -> Tensor:
-        """The place to add the time axis: ``[N, C, H, W]`` to ``[T, N, C, H, W]``."""
-        return x
+        """The place to add the time axis, ``[N, C, H, W]`` to ``[T, N, C, H, W]``.
+
+        Does so with ``--T``, and returns ``x`` as it is without.
+        """
+        return x if args.T is None else add_time(x, args.T)
 
     def preprocess_test_sample(self, args: argparse.Namespace, x: Tensor) -> Tensor:
-        return x
+        return x if args.T is None else add_time(x, args.T)
 
     def process_model_output(self, args: argparse.Namespace, y: Tensor) -> Tensor:
-        """The place to reduce the time axis, for example ``y.mean(0)``."""
-        return y
+        """The place to reduce the time axis: ``y.mean(0)`` with ``--T``, else ``y`` as it is."""
+        return y.mean(0) if args.T is not None and y.ndim == 3 else y
 
     def cal_acc1_acc5(
         self, output: Tensor, target: Tensor
@@ -141,13 +146,15 @@ class Trainer:
             criterion=criterion,
             device=device,
             epoch=epoch,
-            preprocess=partial(self.preprocess_train_sample, args),
+            preprocess=self._preprocess(args, self.preprocess_train_sample),
             process_output=partial(self.process_model_output, args),
             accuracy=self.cal_acc1_acc5,
             transfer=self._transfer(args, device),
             amp_dtype=amp_dtype(args, device),
             scaler=scaler,
             clip_grad_norm=args.clip_grad_norm,
+            grad_accum_steps=args.grad_accum_steps,
+            step_criterion=TETLoss(criterion, weight=args.tet_lambda) if args.tet else None,
             ema=model_ema,
         )
 
@@ -166,7 +173,7 @@ class Trainer:
             data_loader,
             criterion=criterion,
             device=device,
-            preprocess=partial(self.preprocess_test_sample, args),
+            preprocess=self._preprocess(args, self.preprocess_test_sample),
             process_output=partial(self.process_model_output, args),
             accuracy=self.cal_acc1_acc5,
             transfer=self._transfer(args, device),
@@ -249,6 +256,15 @@ class Trainer:
             if joined_here and args.distributed:
                 leave_processes(wait=finished)
         return history
+
+    def _preprocess(
+        self,
+        args: argparse.Namespace,
+        hook: Callable[[argparse.Namespace, Tensor], Tensor],
+    ) -> Callable[[Tensor], Tensor]:
+        if not args.channels_last:
+            return partial(hook, args)
+        return lambda x: channels_last(hook(args, x))
 
     def _transfer(
         self, args: argparse.Namespace, device: torch.device
