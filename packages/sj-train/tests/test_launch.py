@@ -118,6 +118,7 @@ def test_synchronised_norms_equal_one_process(tmp_path):
     torch.testing.assert_close(two["model"], one["model"], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_started_again_and_changes_nothing(two_processes, tmp_path):
     options = ["--resume", "latest", "--checkpoint-every-steps", "1"]
     marker = tmp_path / "died"
