@@ -68,10 +68,8 @@ def test_both_spellings_of_the_local_rank():
 @pytest.mark.parametrize(
     ("words", "flag"),
     [
-        (["--cache-dataset"], "--cache-dataset"),
         (["--prototype", "--weights", "X"], "--prototype"),
         (["--execution-mode", "cuda_graph"], "--execution-mode cuda_graph"),
-        (["--compile-disable-cudagraphs"], "--compile-disable-cudagraphs"),
         (["--cuda-graph-warmup-steps", "3"], "--cuda-graph-warmup-steps"),
     ],
 )
@@ -95,7 +93,6 @@ def test_options_that_are_not_served_say_so(words, flag):
         (["--clip-grad-norm", "0"], "--clip-grad-norm: needs a value above 0"),
         (["--lr-warmup-decay", "0"], "--lr-warmup-decay: needs a value above 0"),
         (["--amp-dtype", "fp16"], "--amp-dtype: fp16 needs a GPU; use bf16"),
-        (["--sync-bn"], "--sync-bn: needs --device cuda"),
         (["--clean", "--resume", "latest"], "--clean: would delete the checkpoint"),
         (["--clean", "--test-only"], "--clean: --test-only writes nothing"),
     ],

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from sj_train import distributed
+from sj_train.sync_norm import SynchronisedNorm
 
 
 class StepNorm(nn.Module):
@@ -16,7 +17,8 @@ class StepNorm(nn.Module):
 def test_norm_layers_are_converted_wherever_they_are():
     net = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2), StepNorm()))
     converted = distributed.convert_sync_batchnorm(net)
-    assert isinstance(converted[1][0], nn.SyncBatchNorm)
+    assert isinstance(converted[1][0], SynchronisedNorm)
+    assert distributed.convert_sync_batchnorm(converted[1][0]) is converted[1][0]
     assert isinstance(converted[1][1], nn.Identity)
     assert converted.state_dict().keys() == net.state_dict().keys()
 

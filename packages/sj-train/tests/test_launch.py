@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from sj_train.train_classify import Trainer
 
 # Two processes with batches of b see, step by step, the samples one process sees with 2 b.
 SCRIPT = """
+import os, signal
 import torch
 from sj_neurons import neuron, surrogate
 from sj_train import train_classify
@@ -27,6 +29,10 @@ def blobs(count):
     noise = torch.randn(count, 6, generator=torch.Generator().manual_seed(0))
     return Blobs(noise + y.unsqueeze(1), y)
 
+class OverTime(nn.BatchNorm1d):
+    def forward(self, x):
+        return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
 class BlobTrainer(train_classify.Trainer):
     def load_data(self, args):
         train, test = blobs(24), blobs(15)
@@ -34,13 +40,19 @@ class BlobTrainer(train_classify.Trainer):
             return train, test, *(DistributedSampler(d, shuffle=False) for d in (train, test))
         return train, test, SequentialSampler(train), SequentialSampler(test)
     def load_model(self, args, num_classes):
-        return nn.Sequential(
-            nn.Linear(6, 8),
-            neuron.IFNode(step_mode="m", surrogate_function=surrogate.ATan()),
-            nn.Linear(8, num_classes))
+        fire = neuron.IFNode(step_mode="m", surrogate_function=surrogate.ATan())
+        norm = OverTime(8) if args.sync_bn else nn.Identity()
+        return nn.Sequential(nn.Linear(6, 8), norm, fire, nn.Linear(8, num_classes))
+    batches = 0
     def preprocess_train_sample(self, args, x):
+        BlobTrainer.batches += 1
+        die_at, _, marker = os.environ.get("DIE_AT", "0:").partition(":")
+        if args.rank == 1 and self.batches == int(die_at) and not os.path.exists(marker):
+            open(marker, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
         return x.expand(4, *x.shape)
-    preprocess_test_sample = preprocess_train_sample
+    def preprocess_test_sample(self, args, x):
+        return x.expand(4, *x.shape)
     def process_model_output(self, args, y):
         return y.mean(0)
 
@@ -67,17 +79,25 @@ def latest(folder: Path) -> dict:
     return torch.load(path, weights_only=True)
 
 
-@pytest.fixture(scope="module")
-def two_processes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    folder = tmp_path_factory.mktemp("two")
+def run_twice(folder: Path, *more: str, restarts: int = 0, **environment: str) -> str:
+    """Train on two processes; what they print."""
     script = folder / "train.py"
     script.write_text(SCRIPT)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command += [f"--max-restarts={restarts}", "--monitor-interval=0.1"]
     command += [str(script), *OPTIONS.split(), "--output-dir", str(folder)]
-    command += ["-b", "4", "--epochs", "3"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command += ["-b", "4", "--epochs", "3", *more]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
     assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("two")
+    return folder, run_twice(folder)
 
 
 def test_two_processes_equal_one_with_twice_the_batch(two_processes, tmp_path):
@@ -86,6 +106,30 @@ def test_two_processes_equal_one_with_twice_the_batch(two_processes, tmp_path):
     torch.testing.assert_close(two["model"], one["model"])
     for tag in ("train_loss", "train_acc1"):
         assert two["history"]["scalars"][tag] == pytest.approx(one["history"]["scalars"][tag])
+
+
+def test_synchronised_norms_equal_one_process(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    run_here(tmp_path / "one", "-b", "8", "--epochs", "3", "--sync-bn")
+    run_twice(tmp_path / "two", "--sync-bn")
+    one, two = latest(tmp_path / "one"), latest(tmp_path / "two")
+    assert one["model"]["1.num_batches_tracked"] == 9
+    torch.testing.assert_close(two["model"], one["model"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_started_again_and_changes_nothing(two_processes, tmp_path):
+    options = ["--resume", "latest", "--checkpoint-every-steps", "1"]
+    marker = tmp_path / "died"
+    run_twice(tmp_path, *options, restarts=1, DIE_AT=f"5:{marker}")
+    assert marker.exists()
+    killed, whole = latest(tmp_path), latest(two_processes[0])
+    assert killed["history"] == whole["history"]
+    for name, value in whole["model"].items():
+        assert torch.equal(killed["model"][name], value)
+    for mine, theirs in zip(killed["rng"], whole["rng"], strict=True):
+        assert torch.equal(mine["torch"], theirs["torch"])
 
 
 def test_messages_come_from_one_process(two_processes):

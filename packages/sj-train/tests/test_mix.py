@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sj_train.errors import ClassCountError
-from sj_train.mix import MixCollate, cutmix, mixup
+from sj_train.mix import MixCollate, cutmix, eventmix, mixup
 
 N, K = 4, 3
 
@@ -38,6 +38,36 @@ def test_cutmix_weights_are_the_pasted_area(lam, shape, seed):
     # The same box in every time step and channel.
     flat = (x[1] == 0).reshape(-1, *shape[-2:])
     assert bool((flat == flat[0]).all())
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.floats(0, 1), st.sampled_from([(3, 6, 8), (5, 2, 6, 8)]), st.integers(0, 1000))
+def test_eventmix_weights_are_the_shares_of_events(lam, shape, seed):
+    torch.manual_seed(seed)
+    x, target = eventmix(batch(shape) + 1, weights(), lam)
+    own, other = (x[1] == 2).float().sum() * 2, (x[1] == 1).float().sum()
+    torch.testing.assert_close(target[1, 1], own / (own + other))
+    torch.testing.assert_close(target.sum(1), torch.ones(N))
+    kept = x[1] == 2
+    assert bool((kept == kept.select(-3, 0).unsqueeze(-3)).all())  # all channels alike
+    assert kept.float().mean() == pytest.approx(lam, abs=0.02)
+
+
+def test_eventmix_masks_change_with_time():
+    torch.manual_seed(0)
+    x, _ = eventmix(batch((8, 2, 12, 12)), weights(), 0.5)
+    kept = x[1] == 1
+    assert any(bool((kept[t] != kept[0]).any()) for t in range(1, 8))
+
+
+def test_eventmix_of_empty_samples_counts_cells():
+    _, target = eventmix(torch.zeros(4, 2, 1, 4, 4), weights(), 0.25)
+    torch.testing.assert_close(target[1], 0.25 * weights()[1] + 0.75 * weights()[0])
+
+
+def test_negative_parameters_are_refused():
+    with pytest.raises(ValueError, match="eventmix_alpha must be at least 0, got -1"):
+        MixCollate(K, eventmix_alpha=-1)
 
 
 def test_collate_gives_class_weights():

@@ -296,13 +296,33 @@ class Unsure(SNNTrainer):
         ("--test-only --resume latest", TrainError, r"no checkpoint to test in"),
         ("--ra-sampler", OptionError, r"--ra-sampler: needs several processes"),
         ("--world-size 2", OptionError, r"--world-size: 2 processes need a launcher"),
-        ("--cache-dataset", OptionError, r"--cache-dataset: not served yet"),
+        ("--prototype", OptionError, r"--prototype: not served"),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_written(words, tmp_path, more, error, text):
     with pytest.raises(error, match=text):
         run(words, *more.split())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("mode", [None, "reduce-overhead"])
+def test_compilation_without_cuda_graphs(monkeypatch, mode):
+    seen = {}
+    monkeypatch.setattr(torch, "compile", lambda model, **options: seen.update(options) or model)
+    trainer = Trainer()
+    words = ["--compile", "--compile-disable-cudagraphs"]
+    args = trainer.get_args_parser().parse_args(words)
+    args.compile_mode = mode
+    trainer.compile_model(args, nn.Identity())
+    assert seen["mode"] is None
+    assert seen["options"] == {"triton.cudagraphs": False}
+
+
+def test_cached_lists_of_images(words, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    first = run(words, "--cache-dataset")
+    assert len(list((tmp_path / "cache").rglob("*.json"))) == 2
+    assert run(words, "--cache-dataset", "--clean") == first
 
 
 def test_too_few_model_outputs_are_named(words):

@@ -15,11 +15,9 @@ __all__ = ["build_parser", "check_args", "unserved_flags"]
 # Flag -> (attribute, value that leaves it out). They parse, so that existing commands do, and
 # are refused when used.
 _UNSERVED: dict[str, tuple[str, Any]] = {
-    "--cache-dataset": ("cache_dataset", False),
     "--prototype": ("prototype", False),
     "--weights": ("weights", None),
     "--cuda-graph-warmup-steps": ("cuda_graph_warmup_steps", 11),
-    "--compile-disable-cudagraphs": ("compile_disable_cudagraphs", False),
 }
 
 
@@ -180,7 +178,8 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     add(
         "--cache-dataset",
         action="store_true",
-        help="Cache the datasets for quicker initialization (not served yet)",
+        help="Keep the list of images for quicker initialization, in "
+        "~/.cache/sj-train/imagefolder; delete it there when the images change",
     )
     add("--ra-sampler", action="store_true", help="whether to use Repeated Augmentation")
     add("--ra-reps", default=4, type=int, help="repetitions for Repeated Augmentation (default: 4)")
@@ -245,13 +244,17 @@ def _add_speed(parser: argparse.ArgumentParser) -> None:
     add("--compile-backend", default="inductor", type=str, help="torch.compile backend")
     add("--compile-mode", default=None, type=str, help="torch.compile mode")
     add("--compile-eval", action="store_true", help="compile the evaluated model too")
-    add("--compile-disable-cudagraphs", action="store_true", help="(not served yet)")
+    add(
+        "--compile-disable-cudagraphs",
+        action="store_true",
+        help="no CUDA graphs within torch.compile, whatever its mode",
+    )
     add("--cuda-graph-warmup-steps", default=11, type=int, help="(not served yet)")
 
 
 def _add_launch(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--sync-bn", action="store_true", help="Use sync batch norm (several processes, cuda)")
+    add("--sync-bn", action="store_true", help="Use sync batch norm (several processes)")
     add("--world-size", default=1, type=int, help="number of distributed processes")
     add("--dist-url", default="env://", type=str, help="url used to set up distributed training")
     add(
@@ -328,8 +331,6 @@ def check_args(args: argparse.Namespace) -> None:
     on_cpu = str(args.device).startswith("cpu")
     if on_cpu and args.amp_dtype == "fp16" and not args.disable_amp:
         raise OptionError("argument --amp-dtype: fp16 needs a GPU; use bf16 on cpu")
-    if on_cpu and args.sync_bn:
-        raise OptionError("argument --sync-bn: needs --device cuda; torch has no version for cpu")
     _check_clean(args)
 
 

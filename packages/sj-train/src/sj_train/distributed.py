@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from .sync_norm import synchronised
 from .time_chunks import BlockCheckpoints, TimeChunks
 
 __all__ = [
@@ -75,7 +76,7 @@ def convert_sync_batchnorm(model: nn.Module) -> nn.Module:
             raise TypeError(f"{type(model).__name__}.to_sync_batchnorm() returned no module")
         return converted
     if isinstance(model, nn.modules.batchnorm._BatchNorm):
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return synchronised(model)
     for name, child in model.named_children():
         setattr(model, name, convert_sync_batchnorm(child))
     return model

@@ -8,9 +8,12 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from . import distributed, files
 from .errors import OptionError, OutputError, RunExistsError
@@ -43,13 +46,22 @@ def start_processes(args: argparse.Namespace) -> torch.device:
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
         args.gpu = local_rank
-    dist.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        init_method=args.dist_url,
-        rank=args.rank,
-        world_size=args.world_size,
-    )
+    _join("nccl" if device.type == "cuda" else "gloo", args)
     return device
+
+
+def _join(backend: str, args: argparse.Namespace) -> None:
+    place: dict[str, Any] = {"rank": args.rank, "world_size": args.world_size}
+    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT")
+    one_node = os.environ.get("LOCAL_WORLD_SIZE") == str(args.world_size)
+    if args.dist_url == "env://" and restart is not None and one_node:
+        # torchrun keeps its store over a restart, and with it the addresses of dead processes.
+        # On several nodes the count may differ; there torchrun makes a new store if
+        # TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 is set.
+        store, _, _ = next(rendezvous(args.dist_url, args.rank, args.world_size))
+        dist.init_process_group(backend, store=PrefixStore(f"restart_{restart}", store), **place)
+    else:
+        dist.init_process_group(backend, init_method=args.dist_url, **place)
 
 
 def leave_processes(*, wait: bool) -> None:

@@ -1,7 +1,9 @@
-"""Mixup and CutMix of a batch with itself rolled by one sample.
+"""Mixup, CutMix and EventMix of a batch with itself rolled by one sample.
 
-    mixup:   x = lam * x + (1 - lam) * x[partner]        target mixed alike
-    cutmix:  a box of x is taken from x[partner]; lam = share of the image that stays
+    mixup:     x = lam * x + (1 - lam) * x[partner]      target mixed alike
+    cutmix:    a box of x is taken from x[partner]; lam = share of the image that stays
+    eventmix:  cells (t, h, w) near random centres are kept, all others taken from x[partner];
+               target by the share of events that each of the two contributes
 
 ``lam ~ Beta(alpha, alpha)``.  Batches are ``[N, C, H, W]`` images or ``[N, T, C, H, W]`` event
 frames; a box is cut through all time steps.
@@ -9,6 +11,8 @@ frames; a box is cut through all time steps.
 mixup: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
 CutMix: Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
 Features", ICCV 2019.
+EventMix: Shen, Zhao, Zeng, "EventMix: An Efficient Augmentation Strategy for Event-Based Data",
+2022.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from torch.utils.data import default_collate
 
 from .errors import ClassCountError, OptionError
 
-__all__ = ["MixCollate", "cutmix", "mixup"]
+__all__ = ["MixCollate", "cutmix", "eventmix", "mixup"]
 
 
 def mixup(x: Tensor, weights: Tensor, lam: float) -> tuple[Tensor, Tensor]:
@@ -57,12 +61,49 @@ def cutmix(x: Tensor, weights: Tensor, lam: float) -> tuple[Tensor, Tensor]:
     return mixed, torch.lerp(weights.roll(1, 0), weights, kept)
 
 
+def eventmix(x: Tensor, weights: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    """Keep the share ``lam`` of the cells, those that a mixture of Gaussians makes likeliest.
+
+    Arguments as :func:`mixup`; a sample without events counts by its cells.
+    """
+    _check_batch(x)
+    partner = x.roll(1, 0)
+    kept = _likely_cells([*x.shape[1:-3], *x.shape[-2:]], lam)
+    mask = kept.to(x.dtype).unsqueeze(-3)  # the same for all channels
+    dims = tuple(range(1, x.ndim))
+    own, other = (x * mask).abs().sum(dims), (partner * (1 - mask)).abs().sum(dims)
+    total = own + other
+    share = torch.where(total > 0, own / total.clamp(min=1e-12), kept.float().mean())
+    share = share.to(weights.dtype).unsqueeze(1)
+    return torch.where(kept.unsqueeze(-3), x, partner), torch.lerp(
+        weights.roll(1, 0), weights, share
+    )
+
+
+def _likely_cells(shape: list[int], lam: float, centres: int = 3) -> Tensor:
+    """The ``lam`` of all cells with the highest density of a random mixture of Gaussians."""
+    axes = [torch.linspace(0, 1, size) for size in shape]
+    density = torch.zeros(shape)
+    for _ in range(centres):
+        share = torch.rand(())
+        parts = []
+        for axis, place in enumerate(axes):
+            width = torch.empty(()).uniform_(0.1, 0.5)
+            fall = -0.5 * ((place - torch.rand(())) / width) ** 2
+            parts.append(fall.view([-1 if axis == other else 1 for other in range(len(axes))]))
+        density = density + share * sum(parts, torch.zeros(())).exp()
+    kept = torch.zeros(density.numel(), dtype=torch.bool)
+    kept[density.flatten().argsort(descending=True)[: round(lam * density.numel())]] = True
+    return kept.view(shape)
+
+
 class MixCollate:
-    """``collate_fn`` that mixes each batch by mixup or CutMix, chosen with equal chance.
+    """``collate_fn`` that mixes each batch by one of the methods, chosen with equal chance.
 
     Args:
         num_classes: width K of the class weights ``[N, K]`` that replace the labels.
-        mixup_alpha, cutmix_alpha: parameter of the Beta distribution; 0 leaves the method out.
+        mixup_alpha, cutmix_alpha, eventmix_alpha: parameter of the Beta distribution; 0 leaves the
+            method out.
         collate: builds the batch ``(x, labels)`` first.
     """
 
@@ -72,15 +113,14 @@ class MixCollate:
         *,
         mixup_alpha: float = 0.0,
         cutmix_alpha: float = 0.0,
+        eventmix_alpha: float = 0.0,
         collate: Callable[[list[Any]], Any] = default_collate,
     ) -> None:
-        if mixup_alpha < 0 or cutmix_alpha < 0:
-            raise OptionError(
-                f"mixup_alpha and cutmix_alpha must be at least 0, got {mixup_alpha} and "
-                f"{cutmix_alpha}"
-            )
+        methods = [(mixup, mixup_alpha), (cutmix, cutmix_alpha), (eventmix, eventmix_alpha)]
+        for method, alpha in methods:
+            if alpha < 0:
+                raise OptionError(f"{method.__name__}_alpha must be at least 0, got {alpha}")
         self.num_classes = num_classes
-        methods = [(mixup, mixup_alpha), (cutmix, cutmix_alpha)]
         self.methods = [(method, alpha) for method, alpha in methods if alpha > 0]
         self.collate = collate
 

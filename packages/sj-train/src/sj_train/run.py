@@ -105,10 +105,11 @@ class Run:
                 f"{type(trainer).__name__}.load_model returned a model with lazy layers; pass it "
                 "one batch first, or give the sizes"
             )
+        model = model.to(self.device)
         if args.distributed and args.sync_bn:
             model = distributed.convert_sync_batchnorm(model)
         self._set_backend(model)
-        self.model = model.to(self.device)
+        self.model = model
         if args.channels_last:
             # torch's type stubs leave this argument out.
             cast("Any", self.model).to(memory_format=torch.channels_last)
@@ -117,7 +118,7 @@ class Run:
         if args.distributed:
             on_gpu = self.device.type == "cuda"
             wrapped = nn.parallel.DistributedDataParallel(
-                self.model, device_ids=[self.device] if on_gpu else None
+                wrapped, device_ids=[self.device] if on_gpu else None
             )
         self.train_model = trainer.compile_model(args, wrapped)
         self.eval_model = trainer.get_eval_model(args, self.train_model, self.model)

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from . import distributed, loaders, loop, optim
 from .args import build_parser, check_args
 from .data import CIFAR10, ImageFolder
+from .dataset_cache import cached_image_folder
 from .ema import ModelEma
 from .errors import HookMissingError, TrainError
 from .history import History
@@ -73,8 +74,9 @@ class Trainer:
     def load_ImageNet(self, args: argparse.Namespace) -> Data:
         """Image folders ``<data-path>/train`` and ``<data-path>/val``."""
         train, test = loaders.build_transforms(args, IMAGENET_STATISTICS)
-        dataset = ImageFolder(Path(args.data_path) / "train", train)
-        dataset_test = ImageFolder(Path(args.data_path) / "val", test)
+        folder = cached_image_folder if args.cache_dataset else ImageFolder
+        dataset = folder(Path(args.data_path) / "train", train)
+        dataset_test = folder(Path(args.data_path) / "val", test)
         return dataset, dataset_test, *loaders.build_samplers(args, dataset, dataset_test)
 
     def load_CIFAR10(self, args: argparse.Namespace) -> Data:
@@ -207,7 +209,12 @@ class Trainer:
             enabled = args.compile or args.execution_mode == "compile"
         if not enabled:
             return model
-        compiled = torch.compile(model, backend=args.compile_backend, mode=args.compile_mode)
+        mode, options = args.compile_mode, None
+        if args.compile_disable_cudagraphs and args.compile_backend == "inductor":
+            # torch.compile takes a mode or options: the mode's own options and one more.
+            options = torch._inductor.list_mode_options(mode) if mode else {}
+            mode, options = None, {**options, "triton.cudagraphs": False}
+        compiled = torch.compile(model, backend=args.compile_backend, mode=mode, options=options)
         assert isinstance(compiled, nn.Module)  # torch types it as a plain callable
         return compiled
 

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from ..errors import DataError, OptionError
-from ..extras import require
-from .command import data_errors
+from ..errors import OptionError
+from .named_data import is_image_set, named_pair
 
 __all__ = ["fake_samples", "named_sets"]
 
@@ -40,20 +39,11 @@ def named_sets(config: Mapping[str, Any], root: str | Path | None) -> tuple[Any,
         arguments["root"] = root
     if name is None or "root" not in arguments:
         raise OptionError("data of the config: needs 'type' and 'root' (or --data-path)")
-    datasets = require("sj_datasets", "recipes")
-    with data_errors():
-        dataset = datasets.dataset_class(name)
-        if name in ("MNIST", "FashionMNIST", "CIFAR10"):
-            arguments["transform"] = pixels
-        elif "data_type" not in arguments:
-            arguments["data_type"] = "frame"
-        splits = dataset.split_arguments()
-        if len(splits) < 2:
-            raise DataError(f"{name} has no test split; split it and train in Python")
-        try:
-            return dataset(**arguments, **splits[0]), dataset(**arguments, **splits[-1])
-        except TypeError as error:
-            raise DataError(f"data of the config: {error}") from error
+    if is_image_set(name):
+        arguments["transform"] = pixels
+    else:
+        arguments.setdefault("data_type", "frame")
+    return named_pair(name, arguments)
 
 
 def pixels(image: Any) -> Tensor:
