@@ -29,7 +29,7 @@ def complaints(tool, tree: Path) -> list[str]:
     [
         ("sj_layers.injected", "import scipy.signal", 'declare: add "scipy"'),
         ("sj_models.injected", "from PIL import Image", 'declare: add "pillow"'),
-        ("sj_train.injected", "def f():\n    import yaml", 'declare: add "pyyaml"'),
+        ("sj_train.injected", "def f():\n    import scipy", 'declare: add "scipy"'),
         ("sj_neurons.injected", "import sj_layers", 'declare: add "sj-layers"'),
         ("sj_datasets.injected", "from sj_neurons import base", 'declare: add "sj-neurons"'),
         ("sj_layers.injected", "import matplotlib.pyplot", "only in the extra 'plot'"),
