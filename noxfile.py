@@ -54,6 +54,9 @@ for pip_name, uv_name in [
         separated = ",".join(setting.split()) if uv_name == "UV_FIND_LINKS" else setting
         os.environ.setdefault(uv_name, separated)
 
+# dozens of processes import torch, which takes twice as long where no bytecode is kept
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 def torch_constraints() -> str:
     """The constraint file that decides which build of torch is installed."""
