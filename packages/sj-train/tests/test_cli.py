@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from onnx.reference import ReferenceEvaluator
 from PIL import Image
 
+import sj_nir
 from sj_train.cli import main
 from sj_train.read_log import read_log
 
@@ -87,28 +89,14 @@ def test_torch_export_computes_the_same(target, trained, tmp_path, capsys):
     torch.testing.assert_close(averaged["1.weight"], stored["model_ema"]["module.1.weight"])
 
 
-def test_nir_export_names_its_extra_or_writes(target, trained, tmp_path, capsys):
+def test_nir_export(target, trained):
     words = ["export", target, trained, "--format", "nir", "--shape", "2,1,3,8,8"]
-    try:
-        import sj_nir
-    except ImportError:
-        assert "sj-train[nir]" in fails(capsys, *words)
-        return
     main([str(word) for word in words])
     assert sj_nir.import_from_nir(str(trained.with_suffix(".nir"))) is not None
 
 
-def test_onnx_export_names_its_extra_or_writes(target, trained, capsys):
+def test_onnx_export_computes_the_same(target, trained):
     words = ["export", target, trained, "--format", "onnx", "--shape", "2,1,3,8,8"]
-    try:
-        import onnxscript
-    except ImportError:
-        assert "sj-train[onnx]" in fails(capsys, *words)
-        assert not trained.with_suffix(".onnx").exists()
-        return
-    assert onnxscript
-    from onnx.reference import ReferenceEvaluator
-
     main([str(word) for word in words])
     main(["export", target, str(trained), "--format", "torch", "--shape", "2,1,3,8,8"])
     net = ReferenceEvaluator(str(trained.with_suffix(".onnx")))

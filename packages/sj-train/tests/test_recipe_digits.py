@@ -1,17 +1,10 @@
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from sj_train import load_checkpoint
 from sj_train.errors import OptionError, RunExistsError
 from sj_train.recipes import lif_digits
-
-pytestmark = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("sj_layers", "sj_models")),
-    reason="needs the extra recipes",
-)
 
 
 def options(out, *more: str):
@@ -31,7 +24,6 @@ def test_fake_digits(tmp_path, model):
 
 
 def test_real_digits_learn_quickly(tmp_path):
-    pytest.importorskip("sklearn")
     history = lif_digits.run(options(tmp_path, "--epochs", "6", "--channels", "8", "--lr", "0.01"))
     assert history.last["test_acc1"] > 80
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 
@@ -9,11 +8,6 @@ import pytest
 from sj_train import load_checkpoint
 from sj_train.recipes import train_imagenet_example
 from sj_train.recipes.fake_pictures import write_fake_pictures
-
-pytestmark = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("sj_layers", "sj_models")),
-    reason="needs the extra recipes",
-)
 
 FAKE = ["--fake-data", "--device", "cpu", "--epochs", "1", "--batch-size", "16", "--T", "1"]
 

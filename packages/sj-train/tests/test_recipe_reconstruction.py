@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 import torch
 from PIL import Image
@@ -9,9 +7,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from sj_train.recipes import train_reconstruction
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("sz_models") is None, reason="needs the extra reconstruction"
-)
 FAKE = ["--fake-data", "--device", "cpu", "--height", "16", "--width", "16", "--epochs", "1"]
 
 

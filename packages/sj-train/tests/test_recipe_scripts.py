@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -15,15 +14,6 @@ from sj_train.recipes import (
     conv_fashion_mnist,
     rate_training,
     rsnn_sequential_fmnist,
-)
-
-NEEDED = ("sj_layers", "sj_models", "sj_datasets", "matplotlib")
-pytestmark = pytest.mark.skipif(
-    any(
-        importlib.util.find_spec(name) is None
-        for name in ("sj_layers", "sj_models", "sj_datasets", "matplotlib")
-    ),
-    reason="needs the extra recipes",
 )
 
 KEYS = {"net", "optimizer", "lr_scheduler", "epoch", "max_test_acc"}
@@ -122,7 +112,6 @@ def test_columns_are_read_from_left_to_right():
 
 @pytest.mark.parametrize("model", ["plain", "ss", "fb"])
 def test_sequential_networks(tmp_path, model):
-    pytest.importorskip("sj_models.sequential_nets", exc_type=ModuleNotFoundError)
     rsnn_sequential_fmnist.main([*SMALL, "-model", model, "-out-dir", str(tmp_path)])
     folder = tmp_path / f"{model}_b64_adam_lr0.01"
     assert torch.load(folder / "checkpoint_max.pth", weights_only=True).keys() >= KEYS
@@ -130,7 +119,6 @@ def test_sequential_networks(tmp_path, model):
 
 
 def test_classify_dvsg(tmp_path):
-    pytest.importorskip("sj_models.parametric_lif_net", exc_type=ModuleNotFoundError)
     small = ["-T", "2", "-b", "8", "-channels", "2", "-out-dir", str(tmp_path)]
     classify_dvsg.main([*SMALL, *small])
     folder = tmp_path / "T2_b8_adam_lr0.01_c2"

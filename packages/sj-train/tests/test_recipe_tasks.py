@@ -8,10 +8,9 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import sj_datasets
 from sj_train.recipes import from_config, pretrain_mae
 from sj_train.recipes.task_data import fake_samples, named_sets, pixels
-
-pytest.importorskip("sj_models.build", exc_type=ModuleNotFoundError)
 
 CONFIG = {
     "input_shape": [1, 28, 28],
@@ -56,7 +55,6 @@ def test_config_on_fake_data(tmp_path, config):
 @pytest.fixture
 def fashion(tmp_path):
     """Folder of a synthetic Fashion-MNIST."""
-    sj_datasets = pytest.importorskip("sj_datasets")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sj_datasets.FashionMNIST(tmp_path / "data", fake=True)

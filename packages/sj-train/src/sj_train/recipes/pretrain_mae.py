@@ -87,6 +87,8 @@ def run(args: argparse.Namespace) -> ScriptRun:
         TrainError: the config, options, data or checkpoint cannot be used.
     """
     check_at_least(args, "--", T=1, visuals=0, embed_dims=1, depth=1)
+    if args.visuals:
+        require("PIL.Image", "images")  # missed now rather than after the first epoch
     tools = require("sj_models.config", "recipes")
     with model_errors():
         if args.config is None:
