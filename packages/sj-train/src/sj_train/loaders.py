@@ -18,6 +18,7 @@ from torch.utils.data import (
 )
 
 from . import distributed
+from .batch_seeds import SeededBatches
 from .errors import ClassCountError, DataError, OptionError
 from .mix import MixCollate
 from .samplers import RepeatedAugmentationSampler
@@ -119,7 +120,11 @@ def build_loaders(
     if args.workers > 0:
         shared["prefetch_factor"] = args.prefetch_factor
         shared["persistent_workers"] = args.persistent_workers
-    train = DataLoader(datasets[0], sampler=samplers[0], collate_fn=collate, **shared)
+    trained = datasets[0]
+    if args.workers > 0 and not args.persistent_workers:
+        # Workers that stay would draw the same for a batch that comes again.
+        trained = SeededBatches(trained)
+    train = DataLoader(trained, sampler=samplers[0], collate_fn=collate, **shared)
     return train, DataLoader(datasets[1], sampler=samplers[1], **shared)
 
 
