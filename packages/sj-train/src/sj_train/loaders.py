@@ -103,13 +103,12 @@ def build_loaders(
             f"{args.batch_size}; lower --batch-size"
         )
     collate: Callable[[list[Any]], Any] = default_collate
-    eventmix_alpha = getattr(args, "eventmix_alpha", 0.0)  # an option of some recipes only
-    if max(args.mixup_alpha, args.cutmix_alpha, eventmix_alpha) > 0:
+    if max(args.mixup_alpha, args.cutmix_alpha, args.eventmix_alpha) > 0:
         collate = MixCollate(
             num_classes,
             mixup_alpha=args.mixup_alpha,
             cutmix_alpha=args.cutmix_alpha,
-            eventmix_alpha=eventmix_alpha,
+            eventmix_alpha=args.eventmix_alpha,
         )
     shared: dict[str, Any] = {
         "batch_size": args.batch_size,

@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader
 from sj_neurons import functional
 
 from . import distributed, loaders, loop, optim
-from .args import unserved_flags
 from .checkpoint import TrainingState
 from .ema import ModelEma
 from .errors import CheckpointError, HookMissingError, OptionError, TrainError
@@ -77,12 +76,13 @@ class Run:
     def _say_what_is_off(self) -> None:
         if distributed.rank() != 0:
             return
-        off = [f"not served yet: {', '.join(unserved_flags())}"]
+        off = []
         if amp_dtype(self.args, self.device) is None and not self.args.disable_amp:
             off.append("mixed precision is off on cpu (--amp-dtype bf16 turns it on)")
         if self.args.sync_bn and not self.args.distributed:
             off.append("--sync-bn has no effect on a single process")
-        _log.info("Inactive: %s", "; ".join(off))
+        if off:
+            _log.info("Inactive: %s", "; ".join(off))
 
     def _load_data(self) -> None:
         *datasets, train_sampler, test_sampler = self.trainer.load_data(self.args)

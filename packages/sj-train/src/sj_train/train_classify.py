@@ -21,7 +21,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from . import distributed, loaders, loop, optim
-from .args import build_parser, check_args
+from .args import build_parser
+from .cuda_graph import captured
 from .data import CIFAR10, ImageFolder
 from .dataset_cache import cached_image_folder
 from .ema import ModelEma
@@ -31,6 +32,7 @@ from .launch import leave_processes, start_processes
 from .layout import add_time, channels_last
 from .logs import console_logging
 from .metrics import top1_top5
+from .option_checks import check_args
 from .run import Run, amp_dtype
 from .seeding import seed_worker, set_deterministic
 from .tet import TETLoss
@@ -204,7 +206,9 @@ class Trainer:
     def compile_model(
         self, args: argparse.Namespace, model: nn.Module, *, enabled: bool | None = None
     ) -> nn.Module:
-        """``torch.compile(model)`` if the options (or ``enabled``) ask for it."""
+        """``torch.compile(model)`` or CUDA graphs if the options (or ``enabled``) ask for it."""
+        if enabled is None and args.execution_mode == "cuda_graph":
+            return captured(model, warmup_steps=args.cuda_graph_warmup_steps)
         if enabled is None:
             enabled = args.compile or args.execution_mode == "compile"
         if not enabled:
