@@ -20,7 +20,7 @@ from .checkpoint import TrainingState
 from .ema import ModelEma
 from .errors import CheckpointError, HookMissingError, OptionError, TrainError
 from .history import History
-from .launch import check_folders, claim_folders
+from .launch import check_folders, check_same_start, claim_folders
 from .metrics import Scores
 from .resume import find_checkpoint, load_model_weights, resume
 from .seeding import seed_everything, set_deterministic
@@ -180,6 +180,8 @@ class Run:
             self.checkpoint_dir,
             every=self.args.checkpoint_every_steps,
             accumulate=self.args.grad_accum_steps,
+        step = 0 if state.position is None else state.position.step
+        check_same_start(state.epoch + 1, step)
         )
         claim_folders(self.args, self.log_dir, self.checkpoint_dir)
         if distributed.rank() == 0:

@@ -28,7 +28,7 @@ from .dataset_cache import cached_image_folder
 from .ema import ModelEma
 from .errors import HookMissingError, TrainError
 from .history import History
-from .launch import leave_processes, start_processes
+from .launch import leave_processes, lost_processes_named, start_processes
 from .layout import add_time, channels_last
 from .logs import console_logging
 from .metrics import top1_top5
@@ -261,7 +261,8 @@ class Trainer:
         device = start_processes(args)
         finished = False
         try:
-            history = Run(self, args, device, log_dir, checkpoint_dir).execute()
+            with lost_processes_named():
+                history = Run(self, args, device, log_dir, checkpoint_dir).execute()
             finished = True
         finally:
             if joined_here and args.distributed:
