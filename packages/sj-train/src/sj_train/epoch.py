@@ -26,6 +26,7 @@ from .errors import DataError, NonFiniteLossError
 from .metrics import Scores, check_classes, top1_top5
 from .nan_report import origin_of_non_finite
 from .optimizer_step import OptimizerStep
+from .parallel import is_sharded
 from .position import begin_pass
 from .progress import progress_bar
 
@@ -120,6 +121,7 @@ def train_one_epoch(
     model.train()
     meter = _Meter(f"epoch {epoch} train", device)
     first = begin_pass(loader, meter.sums)
+    spread = is_sharded(model)
     bar = progress_bar(loader, meter.label, progress)
     update = OptimizerStep(
         model,
@@ -143,12 +145,17 @@ def train_one_epoch(
                         loss = step_criterion(steps, target)
                 update.backward(loss, step)
             values = _read(loss, accuracy(output, target))
-            if not math.isfinite(values[0]):
+            broken = not math.isfinite(values[0])
+            # Processes that hold parts of a model can only look for the origin together.
+            if distributed.sum_over_ranks([float(broken)], device)[0] if spread else broken:
                 bare = distributed.unwrap(model)
                 functional.reset_net(bare)
                 origin = origin_of_non_finite(bare, preprocess(move(x)))
+                which = (
+                    f"the loss is {values[0]}" if broken else "another process has a broken loss"
+                )
                 raise NonFiniteLossError(
-                    f"the loss is {values[0]} at epoch {epoch}, batch {step}: {origin}. The step "
+                    f"{which} at epoch {epoch}, batch {step}: {origin}. The step "
                     "was not applied; lower the learning rate, clip gradients or check the input"
                 )
             if closed := update.closes(step):
@@ -164,7 +171,6 @@ def train_one_epoch(
     return meter.means()
 
 
-@torch.inference_mode()
 def evaluate(
     model: nn.Module,
     loader: DataLoader[Any],
@@ -184,15 +190,17 @@ def evaluate(
     functional.reset_net(model)
     model.eval()
     meter = _Meter(label, device)
-    for x, target in progress_bar(loader, label, progress):
-        try:
-            output = process_output(model(preprocess(move(x))))
-            check_classes(output, target)
-            target = move(target)
-            values = _read(criterion(output, target), accuracy(output, target))
-        finally:
-            functional.reset_net(model)
-        meter.add(*values, len(target))
+    # What is gathered in inference mode cannot be gathered again for training.
+    with torch.no_grad() if is_sharded(model) else torch.inference_mode():
+        for x, target in progress_bar(loader, label, progress):
+            try:
+                output = process_output(model(preprocess(move(x))))
+                check_classes(output, target)
+                target = move(target)
+                values = _read(criterion(output, target), accuracy(output, target))
+            finally:
+                functional.reset_net(model)
+            meter.add(*values, len(target))
     scores = meter.means()
     _warn_of_padding(meter, loader)
     return scores

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from .errors import OutputError
 
-__all__ = ["link_or_copy", "prepare_folder", "write_atomic"]
+__all__ = ["link_or_copy", "prepare_folder", "sync_folder", "write_atomic"]
 
 TEMPORARY = ".tmp"
 
@@ -49,7 +49,7 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except (OSError, RuntimeError) as error:
         # torch reports a full disk as RuntimeError.
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
@@ -79,8 +79,8 @@ def _temporary(path: Path) -> Path:
     return path.parent / f".{path.name}.{os.getpid()}{TEMPORARY}"
 
 
-def _sync_folder(folder: Path) -> None:
-    # The rename itself is lost in a power cut unless the folder reaches the disk as well.
+def sync_folder(folder: Path) -> None:
+    """Make sure that names in ``folder`` are on the disk: renames are lost in a power cut else."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from . import distributed
-from .checkpoint import LATEST, Position, TrainingState, load_checkpoint
+from . import distributed, sharded
+from .checkpoint import LATEST, Position, TrainingState, read_checkpoint
 from .errors import CheckpointError
 from .history import History
 
@@ -62,11 +62,14 @@ def load_model_weights(
 ) -> dict[str, Any]:
     """Load only the weights of ``model`` (and the average) from a checkpoint; returns it."""
     path = Path(path)
-    content = load_checkpoint(path)
+    content = read_checkpoint(path)
     model = distributed.unwrap(model)
     check_fits(model, content["model"], path)
     if ema is not None and "model_ema" in content:
         check_fits(ema, content["model_ema"], path)
+    keys = ("model",) if ema is None else ("model", "model_ema")
+    content = sharded.fill(content, path, sharded.layout_of(model, ema), keys=keys)
+    if ema is not None and "model_ema" in content:
         ema.load_state_dict(content["model_ema"])
     model.load_state_dict(content["model"])
     return content
@@ -79,12 +82,15 @@ def resume(state: TrainingState, path: str | Path) -> None:
         CheckpointError: unreadable, or of another model, optimizer or schedule.
     """
     path = Path(path)
-    content = load_checkpoint(path)
+    content = read_checkpoint(path)
     model = distributed.unwrap(state.model)
     check_fits(model, content["model"], path)
     if state.ema is not None and "model_ema" in content:
         check_fits(state.ema, content["model_ema"], path)
     _check_classes(state, content, path)
+    layout = sharded.layout_of(model, state.ema, state.optimizer)
+    keys = ("model", "optimizer") if state.ema is None else ("model", "optimizer", "model_ema")
+    content = sharded.fill(content, path, layout, keys=keys)
     try:
         state.optimizer.load_state_dict(content["optimizer"])
     except (KeyError, ValueError) as error:

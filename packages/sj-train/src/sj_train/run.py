@@ -22,6 +22,7 @@ from .errors import CheckpointError, HookMissingError, OptionError, TrainError
 from .history import History
 from .launch import check_folders, check_same_start, claim_folders
 from .metrics import Scores
+from .parallel import shard
 from .resume import find_checkpoint, load_model_weights, resume
 from .seeding import seed_everything, set_deterministic
 from .time_chunks import save_memory
@@ -81,6 +82,8 @@ class Run:
             off.append("mixed precision is off on cpu (--amp-dtype bf16 turns it on)")
         if self.args.sync_bn and not self.args.distributed:
             off.append("--sync-bn has no effect on a single process")
+        if self.args.parallel == "fsdp" and not self.args.distributed:
+            off.append("--parallel fsdp has no effect without a launcher such as torchrun")
         if off:
             _log.info("Inactive: %s", "; ".join(off))
 
@@ -114,15 +117,18 @@ class Run:
             # torch's type stubs leave this argument out.
             cast("Any", self.model).to(memory_format=torch.channels_last)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
+        self.ema = self._average() if args.model_ema else None
+        if args.distributed and args.parallel == "fsdp":
+            for net in [self.model] if self.ema is None else [self.model, self.ema.module]:
+                shard(net, self.device, smallest=args.fsdp_min_params)
         wrapped = save_memory(args, self.model)
-        if args.distributed:
+        if args.distributed and args.parallel == "ddp":
             on_gpu = self.device.type == "cuda"
             wrapped = nn.parallel.DistributedDataParallel(
                 wrapped, device_ids=[self.device] if on_gpu else None
             )
         self.train_model = trainer.compile_model(args, wrapped)
         self.eval_model = trainer.get_eval_model(args, self.train_model, self.model)
-        self.ema = self._average() if args.model_ema else None
 
     def _set_backend(self, model: nn.Module) -> None:
         backend = self.args.backend
@@ -174,14 +180,14 @@ class Run:
         state = self._state()
         if start is not None:
             resume(state, start)
+        step = 0 if state.position is None else state.position.step
+        check_same_start(state.epoch + 1, step)
         train_loader = loop.resumable(
             self.train_loader,
             state,
             self.checkpoint_dir,
             every=self.args.checkpoint_every_steps,
             accumulate=self.args.grad_accum_steps,
-        step = 0 if state.position is None else state.position.step
-        check_same_start(state.epoch + 1, step)
         )
         claim_folders(self.args, self.log_dir, self.checkpoint_dir)
         if distributed.rank() == 0:

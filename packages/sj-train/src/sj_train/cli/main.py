@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from ..errors import TrainError
-from . import evaluate, export, plot, run, summary
+from . import evaluate, export, merge, plot, run, summary
 
 __all__ = ["main"]
 
@@ -53,6 +53,7 @@ def _build() -> argparse.ArgumentParser:
         (run, "run", True),
         (evaluate, "evaluate", True),
         (export, "export", True),
+        (merge, "merge", False),
         (plot, "plot", False),
         (summary, "summary", False),
     ):
