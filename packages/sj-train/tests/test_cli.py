@@ -12,6 +12,7 @@ from PIL import Image
 
 import sj_nir
 from sj_train.cli import main
+from sj_train.cli.plot import draw_curves
 from sj_train.read_log import read_log
 
 TRAINER = """
@@ -116,6 +117,20 @@ def test_curves_of_two_logs(trained, tmp_path, capsys):
         assert picture.width > 1000
     main(["plot", log, "--tag", "lr", "--output", str(tmp_path / "lr.png")])
     assert "nothing" in fails(capsys_cleared(capsys), "plot", log, "--tag", "nothing")
+
+
+def test_the_legend_says_what_differs():
+    runs = ["logs/net18_b4_lr0.1_seed1", "logs/net34_b4_lr0.1_seed1"]
+    figure = draw_curves({run: {"lr": [(0, 0.1)]} for run in runs}, ["lr"])
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["net18", "net34"]
+    assert [line.get_color() for line in figure.axes[0].lines] == ["C0", "C1"]
+    assert all(tick % 1 == 0 for tick in figure.axes[0].get_xticks())
+
+
+def test_equal_names_are_told_apart_by_their_paths():
+    figure = draw_curves({f"{part}/net": {"lr": [(0, 0.1)]} for part in "ab"}, ["lr"])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a/net", "b/net"]
 
 
 def capsys_cleared(capsys):

@@ -32,7 +32,7 @@ def run_csnn(out, *more: str) -> None:
 
 def test_documented_files_of_conv_fashion_mnist(tmp_path):
     run_csnn(tmp_path)
-    folder = tmp_path / "T2_b64_adam_lr0.01_c8"
+    folder = tmp_path / "T2_b64_adam_lr0.003_c8"
     for name in ("checkpoint_latest.pth", "checkpoint_max.pth"):
         stored = torch.load(folder / name, weights_only=True)
         assert stored.keys() >= KEYS and stored["epoch"] == 0
@@ -50,7 +50,7 @@ def test_folder_says_amp(tmp_path):
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     run_csnn(whole, "-epochs", "2")
-    name = "T2_b64_adam_lr0.01_c8"
+    name = "T2_b64_adam_lr0.003_c8"
 
     class Killed(Exception):
         pass
@@ -77,7 +77,7 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
 
 def test_checkpoints_of_the_original_script_resume(tmp_path):
     run_csnn(tmp_path, "-epochs", "2")
-    folder = tmp_path / "T2_b64_adam_lr0.01_c8"
+    folder = tmp_path / "T2_b64_adam_lr0.003_c8"
     stored = torch.load(folder / "checkpoint_latest.pth", weights_only=True)
     foreign = {key: stored[key] for key in KEYS} | {"epoch": 0}
     torch.save(foreign, tmp_path / "foreign.pth")
@@ -86,7 +86,7 @@ def test_checkpoints_of_the_original_script_resume(tmp_path):
 
 def test_encoder_pictures(tmp_path):
     run_csnn(tmp_path)
-    checkpoint = tmp_path / "T2_b64_adam_lr0.01_c8" / "checkpoint_max.pth"
+    checkpoint = tmp_path / "T2_b64_adam_lr0.003_c8" / "checkpoint_max.pth"
     draw = ["-b", "1", "-resume", str(checkpoint), "-save-es", str(tmp_path)]
     run_csnn(tmp_path, *draw)
     folder = tmp_path / "visualization" / "0"
@@ -113,7 +113,7 @@ def test_columns_are_read_from_left_to_right():
 @pytest.mark.parametrize("model", ["plain", "ss", "fb"])
 def test_sequential_networks(tmp_path, model):
     rsnn_sequential_fmnist.main([*SMALL, "-model", model, "-out-dir", str(tmp_path)])
-    folder = tmp_path / f"{model}_b64_adam_lr0.01"
+    folder = tmp_path / f"{model}_b64_adam_lr0.003"
     assert torch.load(folder / "checkpoint_max.pth", weights_only=True).keys() >= KEYS
     assert set(scalars(folder)) == TAGS
 
@@ -124,6 +124,13 @@ def test_classify_dvsg(tmp_path):
     folder = tmp_path / "T2_b8_adam_lr0.01_c2"
     assert torch.load(folder / "checkpoint_max.pth", weights_only=True).keys() >= KEYS
     assert set(scalars(folder)) == TAGS
+
+
+@pytest.mark.slow
+def test_fake_gestures_are_learned(tmp_path):
+    classify_dvsg.main(["--fake-data", "-device", "cpu", "-out-dir", str(tmp_path)])
+    (folder,) = tmp_path.glob("T4_*")
+    assert scalars(folder)["test_acc"][-1] > 0.5  # of eleven classes
 
 
 @pytest.mark.parametrize(
@@ -152,11 +159,11 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, argv, told):
 
 def test_earlier_run_is_kept_unless_cleaned(tmp_path, capsys):
     run_csnn(tmp_path)
-    before = (tmp_path / "T2_b64_adam_lr0.01_c8" / "checkpoint_latest.pth").stat().st_mtime_ns
+    before = (tmp_path / "T2_b64_adam_lr0.003_c8" / "checkpoint_latest.pth").stat().st_mtime_ns
     with pytest.raises(SystemExit):
         run_csnn(tmp_path)
     assert re.search("use -resume .* or -clean", capsys.readouterr().err)
-    path = tmp_path / "T2_b64_adam_lr0.01_c8" / "checkpoint_latest.pth"
+    path = tmp_path / "T2_b64_adam_lr0.003_c8" / "checkpoint_latest.pth"
     assert path.stat().st_mtime_ns == before
     run_csnn(tmp_path, "-clean")
     assert path.stat().st_mtime_ns > before
@@ -176,7 +183,7 @@ def test_foreign_files_are_refused(tmp_path, capsys, text):
 
 def test_checkpoint_of_another_net_is_refused(tmp_path, capsys):
     run_csnn(tmp_path)
-    path = tmp_path / "T2_b64_adam_lr0.01_c8" / "checkpoint_latest.pth"
+    path = tmp_path / "T2_b64_adam_lr0.003_c8" / "checkpoint_latest.pth"
     with pytest.raises(SystemExit):
         run_csnn(tmp_path, "-channels", "4", "-resume", str(path))
     assert "of another model than CSNN" in capsys.readouterr().err

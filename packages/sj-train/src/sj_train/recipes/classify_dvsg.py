@@ -22,7 +22,7 @@ from .rate_training import FAKE_DEFAULTS, RateTask, add_flags, check_flags, trai
 __all__ = ["build_parser", "dvs_gesture", "main", "run"]
 
 CLASSES = 11
-_FAKE_TRAIN, _FAKE_TEST = 16, 8
+_FAKE_TRAIN, _FAKE_TEST = 44, 22
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -101,7 +101,7 @@ def _spread(dataset: Any, count: int) -> Subset[Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    small = {**FAKE_DEFAULTS, "T": 4, "b": 4, "channels": 8}
+    small = {**FAKE_DEFAULTS, "T": 4, "b": 4, "channels": 16, "lr": 0.01}
     args = parse_with_fake(build_parser(), argv, small)
     run_command("classify_dvsg", lambda: run(args))
 

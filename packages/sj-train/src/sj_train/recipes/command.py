@@ -33,7 +33,7 @@ def add_fake_data(parser: argparse.ArgumentParser) -> None:
         "--fake-data",
         action="store_true",
         help="run on a small synthetic copy of the data, with small defaults: under a minute on "
-        "a CPU, nothing is downloaded, and the scores mean nothing",
+        "a CPU, nothing is downloaded, and the scores say nothing about the real data",
     )
 
 

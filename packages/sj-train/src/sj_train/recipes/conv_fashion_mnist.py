@@ -23,7 +23,7 @@ from .rate_training import FAKE_DEFAULTS, RateTask, add_flags, build_run, check_
 
 __all__ = ["build_parser", "fashion_mnist", "main", "run"]
 
-_FAKE_TRAIN, _FAKE_TEST = 256, 64
+_FAKE_TRAIN, _FAKE_TEST = 512, 128
 
 
 def build_parser() -> argparse.ArgumentParser:
