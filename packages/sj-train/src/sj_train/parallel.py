@@ -47,6 +47,11 @@ def shard(model: nn.Module, device: torch.device | str, *, smallest: int = 1_000
     """
     if not distributed.is_initialised():
         raise RuntimeError("parameters are spread over the processes of a group: start one first")
+    types = sorted({str(p.dtype) for p in model.parameters() if p.requires_grad and p.ndim})
+    if len(types) > 1:
+        raise OptionError(
+            f"argument --parallel fsdp: needs parameters of one type, got {', '.join(types)}"
+        )
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
