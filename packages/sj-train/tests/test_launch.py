@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from threading import Timer
 
 import pytest
 import torch
@@ -17,7 +21,7 @@ from sj_train.train_classify import Trainer
 
 # Two processes with batches of b see, step by step, the samples one process sees with 2 b.
 SCRIPT = """
-import os, signal
+import os, signal, sys
 import torch
 from sj_neurons import neuron, surrogate
 from sj_train import train_classify
@@ -26,6 +30,10 @@ from torch.utils.data import DistributedSampler, SequentialSampler, TensorDatase
 
 class Blobs(TensorDataset):
     classes = ["a", "b", "c"]
+    def __getitem__(self, index):
+        if str(index) == os.environ.get("DAMAGED"):
+            raise ValueError(f"file {index} is damaged")
+        return super().__getitem__(index)
 
 def blobs(count):
     y = torch.arange(count) % 3
@@ -61,15 +69,31 @@ class BlobTrainer(train_classify.Trainer):
 
 if __name__ == "__main__":
     trainer = BlobTrainer()
-    trainer.main(trainer.get_args_parser().parse_args())
+    shared, *runs = " ".join(sys.argv[1:]).split(" + ")
+    for more in runs or [""]:
+        trainer.main(trainer.get_args_parser().parse_args(f"{shared} {more}".split()))
 """
-# What torchrun does, but its workers are forks that share the imports: torch, and what its first
-# optimizer step imports.
-LAUNCHER = """
-import runpy, sys
-import torch._dynamo, torch._inductor.config
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+# Starts what follows in forks, which need not import torch and what its optimizer steps import.
+SERVER = """
+import json, os, runpy, sys
+import torch._dynamo, torch._inductor.config, torch.distributed.launcher.api
 import sj_train.train_classify
+
+for line in sys.stdin:
+    words, environment, output = json.loads(line)
+    if (child := os.fork()) == 0:
+        os.environ.update(environment)
+        file = os.open(output, os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, 1), os.dup2(file, 2)
+        sys.argv = words
+        runpy.run_path(words[0], run_name="__main__")
+        sys.exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+# What torchrun does, on one machine or as two that meet at a port.
+LAUNCHER = """
+import os, runpy, sys
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 def work(script, words):
     sys.argv = [script, *words]
@@ -82,13 +106,14 @@ if __name__ == "__main__":
         nodes, nodes, each, rdzv_backend="c10d", rdzv_endpoint=f"localhost:{port}",
         max_restarts=restarts, monitor_interval=0.1, start_method="fork", run_id="test",
     )
+    other = os.fork() if nodes == 2 else None
     elastic_launch(config, work)(script, words)
+    if other:
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]))
 """
 # What srun does without torchrun: nobody stops the others when one dies.
 SRUN = """
 import os, runpy, socket, sys
-import torch._dynamo, torch._inductor.config
-import sj_train.train_classify
 
 script, *words = sys.argv[1:]
 with socket.create_server(("127.0.0.1", 0)) as free:
@@ -103,7 +128,7 @@ for rank in (0, 1):
     workers[worker] = rank
 for _ in workers:
     worker, status = os.wait()
-    print("process", workers[worker], "ended with", os.waitstatus_to_exitcode(status))
+    print("process", workers[worker], "ended with", os.waitstatus_to_exitcode(status), flush=True)
 """
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 OPTIONS = "--device cpu -j 0 --mixup-alpha 0 --cutmix-alpha 0 --lr-warmup-epochs 1 --model net"
@@ -125,38 +150,61 @@ def latest(folder: Path) -> dict:
     return torch.load(path, weights_only=True)
 
 
+Start = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Runs a script of this file in a fork of a process that has imported torch."""
+    folder = tmp_path_factory.mktemp("scripts")
+    with subprocess.Popen(
+        [sys.executable, write(folder / "server.py", SERVER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as server:
+        clock = Timer(400, os.killpg, (server.pid, signal.SIGKILL))
+        clock.start()
+        yield partial(ask, server, folder)
+        clock.cancel()
+
+
+def ask(
+    server: subprocess.Popen[str], folder: Path, script: str, *words: str, **environment: str
+) -> str:
+    """Run ``script`` in a fork of ``server``; what it printed."""
+    assert server.stdin is not None and server.stdout is not None
+    told = folder / "told.txt"
+    told.unlink(missing_ok=True)
+    path = write(folder / "script.py", script)
+    print(json.dumps([[path, *words], environment, str(told)]), file=server.stdin, flush=True)
+    status = server.stdout.readline().strip()
+    assert status == "0", told.read_text()
+    return told.read_text()
+
+
+def words_for(folder: Path, *more: str) -> list[str]:
+    script = write(folder / "train.py", SCRIPT)
+    return [
+        script,
+        *OPTIONS.split(),
+        "--output-dir",
+        str(folder),
+        "-b",
+        "4",
+        "--epochs",
+        "3",
+        *more,
+    ]
+
+
 def run_twice(
-    folder: Path,
-    *more: str,
-    restarts: int = 0,
-    command: Sequence[str] = (),
-    nodes: int = 1,
-    **environment: str,
+    start: Start, folder: Path, *more: str, restarts: int = 0, nodes: int = 1, **environment: str
 ) -> str:
     """Train on two processes; what they print."""
-    if not command:
-        port = 0 if nodes == 1 else free_port()
-        numbers = (nodes, 2 // nodes, port, restarts)
-        command = (write(folder / "launcher.py", LAUNCHER), *map(str, numbers))
-    words = [*OPTIONS.split(), "--output-dir", str(folder), "-b", "4", "--epochs", "3", *more]
-    launchers = [
-        subprocess.Popen(
-            [sys.executable, *command, write(folder / "train.py", SCRIPT), *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, **environment},
-        )
-        for _ in range(nodes)
-    ]
-    said = "".join(launcher.communicate(timeout=300)[0] for launcher in launchers)
-    assert [launcher.returncode for launcher in launchers] == [0] * nodes, said
-    return said
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    numbers = (nodes, 2 // nodes, 0 if nodes == 1 else free_port(), restarts)
+    return start(LAUNCHER, *map(str, numbers), *words_for(folder, *more), **environment)
 
 
 def write(path: Path, text: str) -> str:
@@ -164,10 +212,22 @@ def write(path: Path, text: str) -> str:
     return str(path)
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("two")
-    return folder, run_twice(folder, command=TORCHRUN)
+    done = subprocess.run(
+        [sys.executable, *TORCHRUN, *words_for(folder)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
 
 
 def test_two_processes_equal_one_with_twice_the_batch(two_processes, tmp_path):
@@ -178,21 +238,45 @@ def test_two_processes_equal_one_with_twice_the_batch(two_processes, tmp_path):
         assert two["history"]["scalars"][tag] == pytest.approx(one["history"]["scalars"][tag])
 
 
-def test_synchronised_norms_equal_one_process(tmp_path):
+def test_synchronised_norms_equal_one_process(start, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     run_here(tmp_path / "one", "-b", "8", "--epochs", "3", "--sync-bn")
-    run_twice(tmp_path / "two", "--sync-bn")
+    run_twice(start, tmp_path / "two", "--sync-bn")
     one, two = latest(tmp_path / "one"), latest(tmp_path / "two")
     assert one["model"]["1.num_batches_tracked"] == 9
     torch.testing.assert_close(two["model"], one["model"], rtol=1e-4, atol=1e-5)
 
 
+MEMORY = [
+    "--time-chunk 3",
+    "--tbptt 2",
+    "--checkpoint-blocks",
+    "--checkpoint-blocks --sync-bn",
+    "--grad-accum-steps 2",
+    "--grad-accum-steps 3 --time-chunk 2",
+    "--grad-accum-steps 2 --checkpoint-blocks --sync-bn --clip-grad-norm 0.1",
+]
+
+
+def test_options_that_save_memory_equal_one_process(start, tmp_path):
+    runs = [f"{words} --output-dir {tmp_path / str(i)}" for i, words in enumerate(MEMORY)]
+    run_twice(start, tmp_path, *" + ".join(["", *runs]).split())
+    for i, words in enumerate(MEMORY):
+        run_here(tmp_path / f"one {i}", "-b", "8", "--epochs", "3", *words.split())
+        one, two = latest(tmp_path / f"one {i}"), latest(tmp_path / str(i))
+        torch.testing.assert_close(
+            two["model"], one["model"], rtol=1e-4, atol=1e-5, msg=lambda told, i=i: MEMORY[i] + told
+        )
+
+
 @pytest.mark.parametrize("nodes", [1, 2])
-def test_a_killed_worker_is_started_again_and_changes_nothing(two_processes, tmp_path, nodes):
+def test_a_killed_worker_is_started_again_and_changes_nothing(
+    start, two_processes, tmp_path, nodes
+):
     options = ["--resume", "latest", "--checkpoint-every-steps", "1"]
     marker = tmp_path / "died"
-    run_twice(tmp_path, *options, nodes=nodes, restarts=1, DIE_AT=f"5:{marker}")
+    run_twice(start, tmp_path, *options, nodes=nodes, restarts=1, DIE_AT=f"5:{marker}")
     assert marker.exists()
     killed, whole = latest(tmp_path), latest(two_processes[0])
     assert killed["history"] == whole["history"]
@@ -233,13 +317,19 @@ def test_checkpoint_of_two_processes_resumes_on_one(two_processes, tmp_path, cap
     assert "not bit for bit" in caplog.text
 
 
-def test_who_loses_another_process_says_so_in_one_line(tmp_path):
-    command = [write(tmp_path / "srun.py", SRUN)]
-    said = run_twice(tmp_path, command=command, DIE_AT=f"2:{tmp_path / 'died'}")
+def test_who_loses_another_process_says_so_in_one_line(start, tmp_path):
+    said = start(SRUN, *words_for(tmp_path), DIE_AT=f"2:{tmp_path / 'died'}")
     assert "process 0 ended with 2" in said and "process 1 ended with -9" in said
-    assert re.search(
-        r"^train.py: error: process 0 lost another process \(.*--resume latest$", said, re.M
-    )
+    told = r"^train.py: error: process 0 lost another process \(.*--resume latest$"
+    assert re.search(told, said, re.MULTILINE)
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_damaged_sample_ends_both_processes_in_one_line(start, tmp_path, workers):
+    said = start(SRUN, *words_for(tmp_path, "-j", workers), DAMAGED="5")
+    assert "process 0 ended with 2" in said and "process 1 ended with 2" in said
+    assert "train.py: error: a sample cannot be read: file 5 is damaged\n" in said
     assert "Traceback" not in said
 
 
