@@ -121,7 +121,7 @@ def test_curves_of_two_logs(trained, tmp_path, capsys):
 
 def test_the_legend_says_what_differs():
     runs = ["logs/net18_b4_lr0.1_seed1", "logs/net34_b4_lr0.1_seed1"]
-    figure = draw_curves({run: {"lr": [(0, 0.1)]} for run in runs}, ["lr"])
+    figure = draw_curves({run: {"lr": [(0, 0.1), (2, 0.2)]} for run in runs}, ["lr"])
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["net18", "net34"]
     assert [line.get_color() for line in figure.axes[0].lines] == ["C0", "C1"]

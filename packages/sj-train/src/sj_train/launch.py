@@ -41,7 +41,10 @@ def start_processes(args: argparse.Namespace) -> torch.device:
         OptionError: the device or the launcher's variables cannot be used.
         LaunchError: the processes do not find each other.
     """
-    device = torch.device(args.device)
+    try:
+        device = torch.device(args.device)
+    except RuntimeError as error:
+        raise OptionError(f"argument --device: must be cpu or cuda, got {args.device!r}") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise OptionError(
             f"argument --device: {args.device} is not available on this machine; use --device cpu"

@@ -58,7 +58,7 @@ def draw_curves(logs: dict[str, dict[str, Curve]], tags: list[str]) -> Any:
         axes = figure.add_subplot(1, len(tags), index)
         axes.set_title(tag)
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
         for number, curves in enumerate(logs.values()):
             if tag in curves:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from .. import files
 from ..errors import DataError, OptionError
 from ..extras import require
 from ..loaders import build_samplers, build_transforms
@@ -74,8 +74,9 @@ class ZooTrainer(Trainer):
             raise OptionError(f"argument --T: needs at least 1 time step, got {args.T}")
         arguments: dict[str, Any] = {"root": args.data_path}
         if args.fake_data:
-            arguments = {"root": fake_folder(args.output_dir, args.dataset), "fake": True}
-            Path(arguments["root"]).mkdir(parents=True, exist_ok=True)
+            root = fake_folder(args.output_dir, args.dataset)
+            files.prepare_folder(root)
+            arguments = {"root": root, "fake": True}
         images = is_image_set(args.dataset)
         if not images:
             arguments |= {"data_type": "frame", "frames_number": args.T, "split_by": args.split_by}

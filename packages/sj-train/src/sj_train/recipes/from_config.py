@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import ClassCountError, OptionError
 from ..extras import require
+from ..one_line_parser import OneLineParser
 from ..seeding import seed_everything
 from .command import (
     add_fake_data,
@@ -39,7 +40,7 @@ FAKE_DEFAULTS: dict[str, Any] = {
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="from_config", description="Train the model of a config")
+    parser = OneLineParser(prog="from_config", description="Train the model of a config")
     parser.add_argument("config", help="a .yaml or .json file")
     add_task_flags(parser)
     return parser

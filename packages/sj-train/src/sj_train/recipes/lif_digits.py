@@ -23,6 +23,7 @@ from sj_neurons import functional, neuron, surrogate
 from .. import loop
 from ..errors import OptionError, RunExistsError
 from ..extras import require
+from ..one_line_parser import OneLineParser
 from ..seeding import seed_everything
 from .command import (
     add_fake_data,
@@ -41,7 +42,7 @@ _CLASSES, _SIDE = 10, 8
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lif_digits", description="Classify handwritten digits")
+    parser = OneLineParser(prog="lif_digits", description="Classify handwritten digits")
     add = parser.add_argument
     add("--model", default="csnn", choices=["csnn", "lif"], help="network (default: csnn)")
     add("--T", default=4, type=int, help="time steps (default: 4)")

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from ..errors import DataError, OptionError
 from ..extras import require
 from ..loop import loader_generators
+from ..one_line_parser import OneLineParser
 from ..seeding import seed_everything, seed_worker
 from .command import (
     add_fake_data,
@@ -46,9 +47,7 @@ _FAKE_DEFAULTS: dict[str, Any] = {
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="train_reconstruction", description="Train a network of sz-models"
-    )
+    parser = OneLineParser(prog="train_reconstruction", description="Train a network of sz-models")
     add = parser.add_argument
     add("--method", default="bsf", help="network, a name in sz_models.METHODS (default: bsf)")
     add("--dataset", default="reds_base", help="a name in sz_models.DATASETS (default: reds_base)")
