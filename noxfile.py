@@ -27,8 +27,8 @@ from workspace import Requirement, Workspace, group  # noqa: E402
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = [
-    "lint", "imports", "typecheck", "tests", "integration", "conformance", "docs", "build",
+nox.options.sessions = [  # after the quick ones the longest first: two run at a time
+    "lint", "imports", "integration", "docs", "tests", "conformance", "typecheck", "build",
 ]  # fmt: skip
 if hasattr(nox.options, "parallel"):
     # no session writes where another one reads; one installs while another one computes
