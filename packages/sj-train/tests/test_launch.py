@@ -15,6 +15,7 @@ from threading import Timer
 import pytest
 import torch
 
+from sj_train import load_checkpoint
 from sj_train.errors import CheckpointError, LaunchError, OptionError
 from sj_train.launch import check_same_start, lost_processes_named
 from sj_train.train_classify import Trainer
@@ -45,6 +46,10 @@ class OverTime(nn.BatchNorm1d):
         return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 class BlobTrainer(train_classify.Trainer):
+    def get_args_parser(self, add_help=True):
+        parser = super().get_args_parser(add_help)
+        parser.add_argument("--own-norm", action="store_true")
+        return parser
     def load_data(self, args):
         train, test = blobs(24), blobs(15)
         if args.distributed:
@@ -52,7 +57,7 @@ class BlobTrainer(train_classify.Trainer):
         return train, test, SequentialSampler(train), SequentialSampler(test)
     def load_model(self, args, num_classes):
         fire = neuron.IFNode(step_mode="m", surrogate_function=surrogate.ATan())
-        norm = OverTime(8) if args.sync_bn else nn.Identity()
+        norm = OverTime(8) if args.sync_bn or args.own_norm else nn.Identity()
         return nn.Sequential(nn.Linear(6, 8), norm, fire, nn.Linear(8, num_classes))
     batches = 0
     def preprocess_train_sample(self, args, x):
@@ -257,6 +262,18 @@ MEMORY = [
     "--grad-accum-steps 3 --time-chunk 2",
     "--grad-accum-steps 2 --checkpoint-blocks --sync-bn --clip-grad-norm 0.1",
 ]
+
+
+def test_running_statistics_and_their_average_are_those_of_process_0(start, tmp_path):
+    # Each process normalises its own batch; the test scores of all come from the same numbers.
+    words = ["--model-ema", "--model-ema-steps", "1", "--own-norm"]
+    run_twice(start, tmp_path, *words, "--checkpoint-every-steps", "2")
+    (folder,) = tmp_path.glob("pt/*")
+    said = start(SRUN, *words_for(tmp_path, *words, "--test-only", "--resume", "latest"))
+    tested = re.findall(r"test(?: EMA)?: (loss=\S+)", said)
+    trained = load_checkpoint(folder / "checkpoint_latest.pth")["history"]["scalars"]
+    expected = [f"loss={trained[tag][-1]:.4f}" for tag in ("test_loss", "ema_test_loss")]
+    assert tested == expected
 
 
 def test_options_that_save_memory_equal_one_process(start, tmp_path):

@@ -23,6 +23,7 @@ from .history import History
 from .launch import check_folders, check_same_start, claim_folders
 from .metrics import Scores
 from .parallel import shard
+from .replicas import replicated, share_buffers
 from .resume import find_checkpoint, load_model_weights, resume
 from .seeding import seed_everything, set_deterministic
 from .time_chunks import save_memory
@@ -123,10 +124,7 @@ class Run:
                 shard(net, self.device, smallest=args.fsdp_min_params)
         wrapped = save_memory(args, self.model)
         if args.distributed and args.parallel == "ddp":
-            on_gpu = self.device.type == "cuda"
-            wrapped = nn.parallel.DistributedDataParallel(
-                wrapped, device_ids=[self.device] if on_gpu else None
-            )
+            wrapped = replicated(wrapped, self.device)
         self.train_model = trainer.compile_model(args, wrapped)
         self.eval_model = trainer.get_eval_model(args, self.train_model, self.model)
 
@@ -196,19 +194,21 @@ class Run:
 
         def train(epoch: int) -> Scores:
             self.trainer.before_train_one_epoch(self.args, self.train_model, epoch)
-            return Scores(
-                *self.trainer.train_one_epoch(
-                    self.train_model,
-                    self.criterion,
-                    state.optimizer,
-                    train_loader,
-                    self.device,
-                    epoch,
-                    self.args,
-                    self.ema,
-                    state.scaler,
-                )
+            scores = self.trainer.train_one_epoch(
+                self.train_model,
+                self.criterion,
+                state.optimizer,
+                train_loader,
+                self.device,
+                epoch,
+                self.args,
+                self.ema,
+                state.scaler,
             )
+            if self.args.distributed:
+                for net in [self.model] if self.ema is None else [self.model, self.ema]:
+                    share_buffers(net)
+            return Scores(*scores)
 
         return loop.run_epochs(
             state,
