@@ -8,7 +8,6 @@ removes it again, so that the criterion sees ``[N, K]``.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Sized
 from typing import Any
@@ -22,9 +21,9 @@ from sj_neurons import functional
 
 from . import distributed
 from .ema import ModelEma
-from .errors import DataError, NonFiniteLossError
+from .errors import DataError
+from .forward import Criterion, ForwardPass, Transform, identity
 from .metrics import Scores, check_classes, top1_top5
-from .nan_report import origin_of_non_finite
 from .optimizer_step import OptimizerStep
 from .parallel import is_sharded
 from .position import begin_pass
@@ -34,13 +33,7 @@ __all__ = ["Accuracy", "Criterion", "Transform", "evaluate", "identity", "train_
 
 _log = logging.getLogger(__name__)
 
-Transform = Callable[[Tensor], Tensor]
-Criterion = Callable[[Tensor, Tensor], Tensor]
 Accuracy = Callable[[Tensor, Tensor], tuple[Tensor | float, Tensor | float]]
-
-
-def identity(x: Tensor) -> Tensor:
-    return x
 
 
 class _Meter:
@@ -115,14 +108,15 @@ def train_one_epoch(
         DataError: the loader is empty.
     """
     device = torch.device(device)
-    move = transfer or (lambda tensor: tensor.to(device))
     _set_sampler_epoch(loader, epoch)
     functional.reset_net(model)
     model.train()
     meter = _Meter(f"epoch {epoch} train", device)
     first = begin_pass(loader, meter.sums)
-    spread = is_sharded(model)
-    bar = progress_bar(loader, meter.label, progress)
+    move = transfer or (lambda tensor: tensor.to(device))
+    forward = ForwardPass(
+        model, criterion, device, preprocess, process_output, move, amp_dtype, step_criterion
+    )
     update = OptimizerStep(
         model,
         optimizer,
@@ -131,33 +125,14 @@ def train_one_epoch(
         clip_grad_norm=clip_grad_norm,
         every=grad_accum_steps,
     )
+    bar = progress_bar(loader, meter.label, progress)
     for step, (x, target) in enumerate(bar, start=first):
         try:
             with update.context(step):
-                with torch.autocast(device.type, dtype=amp_dtype, enabled=amp_dtype is not None):
-                    steps = model(preprocess(move(x)))
-                    output = process_output(steps)
-                    check_classes(output, target)
-                    target = move(target)
-                    if step_criterion is None:
-                        loss = criterion(output, target)
-                    else:
-                        loss = step_criterion(steps, target)
+                loss, output, target = forward(x, target)
                 update.backward(loss, step)
             values = _read(loss, accuracy(output, target))
-            broken = not math.isfinite(values[0])
-            # Processes that hold parts of a model can only look for the origin together.
-            if distributed.sum_over_ranks([float(broken)], device)[0] if spread else broken:
-                bare = distributed.unwrap(model)
-                functional.reset_net(bare)
-                origin = origin_of_non_finite(bare, preprocess(move(x)))
-                which = (
-                    f"the loss is {values[0]}" if broken else "another process has a broken loss"
-                )
-                raise NonFiniteLossError(
-                    f"{which} at epoch {epoch}, batch {step}: {origin}. The step "
-                    "was not applied; lower the learning rate, clip gradients or check the input"
-                )
+            forward.check_loss(values[0], x, f"epoch {epoch}, batch {step}")
             if closed := update.closes(step):
                 update.apply()
         finally:
