@@ -10,9 +10,9 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 from sj_neurons import functional, neuron, surrogate
-from sj_train import fit, load_checkpoint, shard
+from sj_train import TrainingState, fit, load_checkpoint, save_checkpoint, shard
 from sj_train.checkpoint import LATEST
-from sj_train.errors import OptionError
+from sj_train.errors import OptionError, OutputError
 from sj_train.parallel import is_sharded
 
 pytestmark = pytest.mark.filterwarnings("ignore:FSDP2-wrapped module")
@@ -158,3 +158,25 @@ def test_run_of_a_spread_model_resumes(group, make_loaders, tmp_path):
     one, two = (load_checkpoint(tmp_path / name / LATEST) for name in ("whole", "parts"))
     torch.testing.assert_close(one["model"], two["model"], rtol=0, atol=0)
     torch.testing.assert_close(one["optimizer"], two["optimizer"], rtol=0, atol=0)
+
+
+def test_a_folder_that_cannot_be_written_is_named(group, tmp_path):
+    net = shard(make_net(), "cpu")
+    state = TrainingState(net, torch.optim.SGD(net.parameters(), lr=0.1))
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write .*file.checkpoint_-1\.shards: Not a dir"):
+        save_checkpoint(state, tmp_path / "file")
+
+
+def test_parts_of_others_are_left_while_a_file_is_unreadable(group, tmp_path):
+    net = shard(make_net(), "cpu")
+    state = TrainingState(net, torch.optim.SGD(net.parameters(), lr=0.1), epoch=3)
+    (tmp_path / "checkpoint_0.shards").mkdir()
+    (tmp_path / "checkpoint_3.shards").mkdir()
+    (tmp_path / "mine.pth").write_bytes(b"no torch file")
+    save_checkpoint(state, tmp_path)
+    parts = {"checkpoint_0.shards", "checkpoint_3.shards", "checkpoint_3-1.shards"}
+    assert {path.name for path in tmp_path.glob("*.shards")} == parts
+    (tmp_path / "mine.pth").unlink()
+    save_checkpoint(state, tmp_path)
+    assert [path.name for path in tmp_path.glob("*.shards")] == ["checkpoint_3-2.shards"]
