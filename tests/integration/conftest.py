@@ -57,8 +57,8 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Runs code in a process of its own that, if the system can fork, finds torch imported."""
     method = "forkserver" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
-    # nothing of ours: what the code uses, it must import
-    context.set_forkserver_preload(["torch"])
+    # what every optimizer of torch imports too, but nothing of ours: code imports what it uses
+    context.set_forkserver_preload(["torch", "torch._dynamo"])
 
     def run(code: str, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
         log = tmp_path_factory.mktemp("output")
