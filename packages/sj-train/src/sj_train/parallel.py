@@ -6,8 +6,8 @@
     0-d         parameters without axes, such as the time constant of PLIF, stay whole on every
                 process, and their gradients are averaged
 
-Buffers stay whole as well; those of process 0 are copied to the others before each forward pass
-in training, as DistributedDataParallel does.  States of neurons are of one process each.
+Buffers stay whole as well; those of process 0 are copied to the others, as they are for models
+that are whole on every process.  States of neurons are of one process each.
 
 Method: Zhao et al., "PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel", 2023.
 """
@@ -30,7 +30,13 @@ __all__ = ["is_sharded", "is_spread", "shard"]
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
-def shard(model: nn.Module, device: torch.device | str, *, smallest: int = 1_000_000) -> nn.Module:
+def shard(
+    model: nn.Module,
+    device: torch.device | str,
+    *,
+    smallest: int = 1_000_000,
+    share_buffers: bool = True,
+) -> nn.Module:
     """Spread the parameters of ``model`` over all processes, in place.
 
     Names, shapes and classes (``isinstance``) stay; parameters become ``DTensor``. Process 0 gives
@@ -40,6 +46,7 @@ def shard(model: nn.Module, device: torch.device | str, *, smallest: int = 1_000
         model: on ``device``, the same on each process.
         device: ``cpu`` (gloo) or ``cuda`` (nccl).
         smallest: parameters that make a block worth being gathered on its own.
+        share_buffers: copy buffers before each forward pass in training.
 
     Raises:
         RuntimeError: no process group.
@@ -72,7 +79,7 @@ def shard(model: nn.Module, device: torch.device | str, *, smallest: int = 1_000
         ) from error
     if scalars:
         _replicate(model, mesh)
-    if any(True for _ in model.buffers()):
+    if share_buffers and any(True for _ in model.buffers()):
         model.register_forward_pre_hook(_copy_buffers)
     return model
 

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["replicated", "share_buffers"]
+__all__ = ["only_running_statistics", "replicated", "share_buffers"]
 
 
 def replicated(model: nn.Module, device: torch.device) -> DistributedDataParallel:
@@ -26,7 +26,7 @@ def replicated(model: nn.Module, device: torch.device) -> DistributedDataParalle
     # torch renamed the option and warns of the old name.
     known = inspect.signature(DistributedDataParallel).parameters
     name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-    options: dict[str, Any] = {name: not _only_running_statistics(model)}
+    options: dict[str, Any] = {name: not only_running_statistics(model)}
     share_buffers(model)
     return DistributedDataParallel(
         model,
@@ -45,7 +45,8 @@ def share_buffers(model: nn.Module) -> None:
         buffer.copy_(whole)
 
 
-def _only_running_statistics(model: nn.Module) -> bool:
+def only_running_statistics(model: nn.Module) -> bool:
+    """Whether training writes all buffers of ``model`` and reads none."""
     statistics = {
         id(buffer)
         for layer in model.modules()

@@ -23,7 +23,7 @@ from .history import History
 from .launch import check_folders, check_same_start, claim_folders
 from .metrics import Scores
 from .parallel import shard
-from .replicas import replicated, share_buffers
+from .replicas import only_running_statistics, replicated, share_buffers
 from .resume import find_checkpoint, load_model_weights, resume
 from .seeding import seed_everything, set_deterministic
 from .time_chunks import save_memory
@@ -121,7 +121,9 @@ class Run:
         self.ema = self._average() if args.model_ema else None
         if args.distributed and args.parallel == "fsdp":
             for net in [self.model] if self.ema is None else [self.model, self.ema.module]:
-                shard(net, self.device, smallest=args.fsdp_min_params)
+                each_step = not only_running_statistics(net)
+                smallest = args.fsdp_min_params
+                shard(net, self.device, smallest=smallest, share_buffers=each_step)
         wrapped = save_memory(args, self.model)
         if args.distributed and args.parallel == "ddp":
             wrapped = replicated(wrapped, self.device)
