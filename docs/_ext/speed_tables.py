@@ -272,15 +272,16 @@ def models(result: Row, say: Say) -> Table:
 
 
 def trainer(result: Row, say: Say) -> Table:
-    """A few training steps: the loop written out, the Trainer, SpikingJelly."""
+    """One training step: the loop written out, the Trainer, SpikingJelly."""
     names = ("bare", "trainer", "channels_last", "spikingjelly")
-    head = [say("network"), say("batches"), *(f"{say(name)}, {say('ms')}" for name in names)]
+    head = [say("network"), *(f"{say(name)}, {say('ms')}" for name in names)]
     head += [say("trainer over bare"), say("faster than").format("SpikingJelly"), say("ceiling")]
     cells = []
     for row in result["trainer"]:
-        line = [row["network"], f"{row['batches']} x {row['shape'][0]}"]
-        line += [number(row["ms"][name]["ms"]) for name in names]
-        cells.append([*line, *(f"{row[key]:.3g}" for key in ("overhead", "gain", "ceiling"))])
+        line = [row["network"]]
+        line += [number(row["ms"][name]["ms"] / row["batches"]) for name in names]
+        line += [f"{row['overhead']:.3f}", *(f"{row[key]:.2f}" for key in ("gain", "ceiling"))]
+        cells.append(line)
     return Table(head, cells)
 
 
