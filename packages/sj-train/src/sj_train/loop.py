@@ -207,17 +207,20 @@ def run_epochs(
                 scalars.write_figure(epoch, "spikes", figure)
             if checkpoint_dir is not None:
                 save_checkpoint(state, checkpoint_dir, best=best)
-            if distributed.rank() == 0:
-                now = time.time()
-                finish = now + (now - started) / (epoch - first + 1) * (epochs - epoch - 1)
-                _log.info(
-                    "epoch %d of %d done, best test acc1 %.3f. Estimated finish time: %s",
-                    epoch,
-                    epochs,
-                    state.max_test_acc1,
-                    time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(finish)),
-                )
+            _say_done(state, epochs, (time.time() - started) / (epoch - first + 1))
     return state.history
+
+
+def _say_done(state: TrainingState, epochs: int, seconds_per_epoch: float) -> None:
+    if distributed.rank() == 0:
+        finish = time.time() + seconds_per_epoch * (epochs - state.epoch - 1)
+        _log.info(
+            "epoch %d of %d done, best test acc1 %.3f. Estimated finish time: %s",
+            state.epoch,
+            epochs,
+            state.max_test_acc1,
+            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(finish)),
+        )
 
 
 def loader_generators(**loaders: DataLoader[Any] | None) -> dict[str, torch.Generator]:
