@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, RandomSampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
 
-from sj_train import CheckpointError, TrainingState
+from sj_train import CheckpointError, TrainingState, load_checkpoint
 from sj_train.batch_seeds import SeededBatches
 from sj_train.checkpoint import Position
 from sj_train.position import ResumableLoader
 from sj_train.seeding import numpy_random
+from sj_train.train_classify import Trainer
 
 COUNT, BATCH = 12, 2
 
@@ -114,3 +115,47 @@ def test_a_data_set_that_gives_whole_batches_still_does():
     loader = DataLoader(SeededBatches(Batches(torch.arange(4))), 2)
     assert [x.tolist() for (x,) in loader] == [[0, 1], [2, 3]]
     assert asked == [[0, 1], [2, 3]]
+
+
+class NoisyTrainer(Trainer):
+    stop_at = 0
+
+    def load_data(self, args):
+        data = Noisy(args.notes)
+        order = torch.Generator().manual_seed(args.seed)
+        return data, data, RandomSampler(data, generator=order), SequentialSampler(data)
+
+    def load_model(self, args, num_classes):
+        return nn.Linear(2, num_classes, dtype=torch.float64)
+
+    def preprocess_train_sample(self, args, x):
+        self.stop_at -= 1
+        if self.stop_at == 0:
+            raise KeyboardInterrupt
+        return x[:, :2]
+
+    def preprocess_test_sample(self, args, x):
+        return x[:, :2]
+
+
+def train(folder: Path, *words: str, stop_at: int = 0) -> dict:
+    trainer = NoisyTrainer()
+    trainer.stop_at = stop_at
+    options = f"--device cpu -b {BATCH} -j 1 --epochs 2 --mixup-alpha 0 --cutmix-alpha 0 --lr 0.01"
+    words = (*options.split(), "--checkpoint-every-steps", "1", "--output-dir", str(folder), *words)
+    args = trainer.get_args_parser().parse_args(words)
+    args.notes = folder.parent / "notes"
+    trainer.run(args)
+    (latest,) = folder.glob("pt/*/checkpoint_latest.pth")
+    return load_checkpoint(latest)
+
+
+def test_a_stopped_trainer_with_workers_goes_on_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(Noisy, "classes", tuple(range(COUNT)))
+    whole = train(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "stopped", stop_at=COUNT // BATCH + 4)
+    resumed = train(tmp_path / "stopped", "--resume", "latest")
+    assert resumed["history"] == whole["history"]
+    for name, weights in whole["model"].items():
+        assert torch.equal(resumed["model"][name], weights)
