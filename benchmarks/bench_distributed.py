@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import socket
 import statistics
@@ -50,6 +51,7 @@ class Pair:
                 subprocess.Popen(
                     [sys.executable, __file__, *words, "--rank", str(rank)],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                    env={**os.environ, "LOCAL_WORLD_SIZE": "2"},  # as torchrun says it
                 )
             )
             for rank in (0, 1)

@@ -46,3 +46,12 @@ def test_sharing_buffers_leaves_those_of_process_0():
     before = {name: value.clone() for name, value in net.named_buffers()}
     share_buffers(net)
     torch.testing.assert_close(dict(net.named_buffers()), before)
+
+
+@pytest.mark.parametrize(("local", "many"), [("1", False), ("2", True)])
+def test_one_machine_without_gpus_averages_all_gradients_at_once(monkeypatch, local, many):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", local)
+    made = replicated(nn.Linear(2, 2), torch.device("cpu"))
+    assert (made.bucket_bytes_cap < 1 << 40) == many
+    made(torch.ones(3, 2)).sum().backward()
+    assert made.module.weight.grad is not None

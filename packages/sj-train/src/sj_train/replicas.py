@@ -7,6 +7,7 @@ made the same once per epoch by :func:`share_buffers`; other buffers before ever
 from __future__ import annotations
 
 import inspect
+import os
 from typing import Any
 
 import torch
@@ -27,6 +28,9 @@ def replicated(model: nn.Module, device: torch.device) -> DistributedDataParalle
     known = inspect.signature(DistributedDataParallel).parameters
     name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     options: dict[str, Any] = {name: not only_running_statistics(model)}
+    if device.type == "cpu" and os.environ.get("LOCAL_WORLD_SIZE") == str(dist.get_world_size()):
+        # All cores compute: averaging on the side would only take them from the backward pass.
+        options["bucket_cap_mb"] = 1 << 20  # MiB
     share_buffers(model)
     return DistributedDataParallel(
         model,
