@@ -149,7 +149,8 @@ def test_run_of_a_spread_model_resumes(group, make_loaders, tmp_path):
         return fit(
             net, *make_loaders(), epochs=epochs, optimizer=optimizer, seed=0,
             criterion=nn.CrossEntropyLoss(), checkpoint_dir=folder, resume=resume,
-            checkpoint_every_steps=2,
+            checkpoint_every_steps=2, clip_grad_norm=1.0,
+            scaler=torch.amp.GradScaler("cpu", growth_interval=3),
         )  # fmt: skip
 
     whole = run(tmp_path / "whole", 3)
