@@ -190,7 +190,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     if options.worker:
-        work(*options.worker, options.rank, options.quick)
+        network, way, port = options.worker
+        work(network, way, port, options.rank, options.quick)
         return 0
     restart_with("kept")
     names = ["csnn"] if options.quick else list(BATCHES)
