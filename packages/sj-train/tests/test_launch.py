@@ -169,7 +169,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
         text=True,
         start_new_session=True,
     ) as server:
-        clock = Timer(400, os.killpg, (server.pid, signal.SIGKILL))
+        clock = Timer(900, os.killpg, (server.pid, signal.SIGKILL))
         clock.start()
         yield partial(ask, server, folder)
         clock.cancel()
@@ -229,7 +229,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         [sys.executable, *TORCHRUN, *words_for(folder)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
