@@ -235,10 +235,12 @@ def test_a_folder_that_cannot_be_made_is_named(make_net, make_loaders, tmp_path)
 
 
 def test_leftovers_of_a_killed_write_are_removed(make_net, make_loaders, tmp_path):
-    (tmp_path / ".checkpoint_0.pth.abc.tmp").touch()
+    mine, running = ".notes.tmp", f".checkpoint_latest.pth.{os.getppid()}.tmp"
+    for name in (".checkpoint_0.pth.999999999.tmp", mine, running):
+        (tmp_path / name).touch()
     data, options = settings(make_net, make_loaders, checkpoint_dir=tmp_path)
     fit(*data, **options)
-    assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
+    assert {name for name in os.listdir(tmp_path) if name.endswith(".tmp")} == {mine, running}
 
 
 def test_no_epochs_is_an_error(make_net, make_loaders):
