@@ -51,3 +51,13 @@ def test_a_broken_loss_ends_with_its_place(loss):
     step.check_loss(1.0, X, "epoch 0, batch 0")
     with pytest.raises(NonFiniteLossError, match=f"the loss is {loss} at epoch 3, batch 7: "):
         step.check_loss(loss, X, "epoch 3, batch 7")
+
+
+def test_the_place_is_looked_for_in_mixed_precision():
+    class Halves(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x / 0 if x.dtype == torch.bfloat16 else x
+
+    step = forward(nn.Sequential(nn.Linear(2, 2), Halves()), amp_dtype=torch.bfloat16)
+    with pytest.raises(NonFiniteLossError, match=r"it began in 1 \(Halves\)"):
+        step.check_loss(math.inf, X, "epoch 0, batch 0")

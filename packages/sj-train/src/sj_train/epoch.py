@@ -23,13 +23,21 @@ from . import distributed
 from .ema import ModelEma
 from .errors import DataError
 from .forward import Criterion, ForwardPass, Transform, identity
-from .metrics import Scores, check_classes, top1_top5
+from .metrics import Scores, as_classes, check_classes, top1_top5
 from .optimizer_step import OptimizerStep
 from .parallel import is_sharded
 from .position import begin_pass
 from .progress import progress_bar
 
-__all__ = ["Accuracy", "Criterion", "Transform", "evaluate", "identity", "train_one_epoch"]
+__all__ = [
+    "Accuracy",
+    "Criterion",
+    "Transform",
+    "evaluate",
+    "identity",
+    "set_sampler_epoch",
+    "train_one_epoch",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +116,7 @@ def train_one_epoch(
         DataError: the loader is empty.
     """
     device = torch.device(device)
-    _set_sampler_epoch(loader, epoch)
+    set_sampler_epoch(loader, epoch)
     functional.reset_net(model)
     model.train()
     meter = _Meter(f"epoch {epoch} train", device)
@@ -171,7 +179,7 @@ def evaluate(
             try:
                 output = process_output(model(preprocess(move(x))))
                 check_classes(output, target)
-                target = move(target)
+                target = move(as_classes(target))
                 values = _read(criterion(output, target), accuracy(output, target))
             finally:
                 functional.reset_net(model)
@@ -195,7 +203,8 @@ def _warn_of_padding(meter: _Meter, loader: DataLoader[Any]) -> None:
         )
 
 
-def _set_sampler_epoch(loader: DataLoader[Any], epoch: int) -> None:
+def set_sampler_epoch(loader: DataLoader[Any], epoch: int) -> None:
+    """Tell the samplers of ``loader`` which epoch comes; those of several processes want it."""
     for sampler in (loader.sampler, loader.batch_sampler):
         set_epoch = getattr(sampler, "set_epoch", None)
         if callable(set_epoch):

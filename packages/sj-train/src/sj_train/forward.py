@@ -18,7 +18,7 @@ from sj_neurons import functional
 
 from . import distributed
 from .errors import NonFiniteLossError
-from .metrics import check_classes
+from .metrics import as_classes, check_classes
 from .nan_report import origin_of_non_finite
 from .parallel import is_sharded
 
@@ -61,15 +61,18 @@ class ForwardPass:
         Raises:
             ClassCountError: a label has no output.
         """
-        amp = self.amp_dtype
-        with torch.autocast(self.device.type, dtype=amp, enabled=amp is not None):
+        with self._autocast():
             steps = self.model(self.preprocess(self.transfer(x)))
             output = self.process_output(steps)
             check_classes(output, target)
-            target = self.transfer(target)
+            target = self.transfer(as_classes(target))
             if self.step_criterion is None:
                 return self.criterion(output, target), output, target
             return self.step_criterion(steps, target), output, target
+
+    def _autocast(self) -> torch.autocast:
+        amp = self.amp_dtype
+        return torch.autocast(self.device.type, dtype=amp, enabled=amp is not None)
 
     def check_loss(self, loss: float, x: Tensor, where: str) -> None:
         """Refuse a loss that is not finite, here or where other parts of the model are.
@@ -87,7 +90,8 @@ class ForwardPass:
             return
         bare = distributed.unwrap(self.model)
         functional.reset_net(bare)
-        origin = origin_of_non_finite(bare, self.preprocess(self.transfer(x)))
+        with self._autocast():
+            origin = origin_of_non_finite(bare, self.preprocess(self.transfer(x)))
         which = f"the loss is {loss}" if broken else "another process has a broken loss"
         raise NonFiniteLossError(
             f"{which} at {where}: {origin}. The step was not applied; lower the learning rate, "

@@ -28,6 +28,7 @@ __all__ = [
     "claim_folders",
     "leave_processes",
     "lost_processes_named",
+    "run_folders",
     "start_processes",
 ]
 
@@ -143,6 +144,21 @@ def check_same_start(epoch: int, step: int) -> None:
             )
 
 
+def run_folders(output_dir: str, name: str) -> tuple[Path, Path]:
+    """Log and checkpoint folder of the run ``name``.
+
+    Raises:
+        OptionError: they would be no folders of this run alone, which ``--clean`` may delete.
+    """
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts or parts[0] == "pt":
+        raise OptionError(
+            f"get_tb_logdir_name (from --model and others) gave {name!r}: a run needs a name for "
+            "a folder of its own within --output-dir, other than pt"
+        )
+    return Path(output_dir) / name, Path(output_dir) / "pt" / name
+
+
 def check_folders(args: argparse.Namespace, log_dir: Path, checkpoint_dir: Path) -> None:
     """Refuse the folders of an earlier run, unless it is resumed or deleted.
 
@@ -165,15 +181,18 @@ def claim_folders(args: argparse.Namespace, log_dir: Path, checkpoint_dir: Path)
 
     Raises:
         OutputError: they cannot be written.
+        RunExistsError: another run has made them in the meantime.
     """
     if distributed.rank() == 0:
+        check_folders(args, log_dir, checkpoint_dir)
         folders = (log_dir, checkpoint_dir)
         if args.clean:
             _delete([folder for folder in folders if folder.exists()], keep=args.resume)
         for folder in folders:
             files.prepare_folder(folder)
-        text = f"{args}\n{' '.join(sys.argv)}\n"
-        files.write_atomic(log_dir / "args.txt", lambda file: file.write(text.encode()))
+        # Names of files need not be text.
+        text = f"{args}\n{' '.join(sys.argv)}\n".encode(errors="backslashreplace")
+        files.write_atomic(log_dir / "args.txt", lambda file: file.write(text))
     if distributed.is_initialised():
         dist.barrier()
 

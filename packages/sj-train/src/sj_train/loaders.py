@@ -11,6 +11,7 @@ from torch.utils.data import (
     DataLoader,
     Dataset,
     DistributedSampler,
+    IterableDataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -96,8 +97,10 @@ def build_loaders(
     num_classes: int,
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Training loader, mixed as the options say, and test loader."""
-    train_count = _length(samplers[0])
-    if train_count < args.batch_size:
+    train_count = _count(datasets[0], samplers[0])
+    if _count(datasets[1], samplers[1]) == 0:
+        raise DataError("the test set has no samples")
+    if train_count is not None and train_count < args.batch_size and not args.test_only:
         raise DataError(
             f"the training set has {train_count} samples per process, less than one batch of "
             f"{args.batch_size}; lower --batch-size"
@@ -120,12 +123,29 @@ def build_loaders(
         shared["prefetch_factor"] = args.prefetch_factor
         shared["persistent_workers"] = args.persistent_workers
     trained = datasets[0]
-    if args.workers > 0 and not args.persistent_workers:
+    seeded = not args.persistent_workers and not isinstance(trained, IterableDataset)
+    if args.workers > 0 and seeded:
         # Workers that stay would draw the same for a batch that comes again.
         trained = SeededBatches(trained)
     train = DataLoader(trained, sampler=samplers[0], collate_fn=collate, **shared)
     return train, DataLoader(datasets[1], sampler=samplers[1], **shared)
 
 
-def _length(sampler: Any) -> int:
-    return len(sampler)
+def _count(dataset: Any, sampler: Any) -> int | None:
+    """Samples of a pass on this process; None where nobody knows."""
+    if isinstance(dataset, IterableDataset):
+        if sampler is not None:
+            raise DataError(
+                f"{type(dataset).__name__} gives its samples in its own order: load_data must "
+                "return None in place of its sampler"
+            )
+        return None
+    if sampler is None:
+        raise DataError(
+            f"load_data returned no sampler for {type(dataset).__name__}; "
+            "sj_train.loaders.build_samplers makes them"
+        )
+    try:
+        return len(sampler)
+    except (TypeError, NotImplementedError):
+        return None

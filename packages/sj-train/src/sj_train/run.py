@@ -18,6 +18,7 @@ from sj_neurons import functional
 from . import distributed, loaders, loop, optim
 from .checkpoint import TrainingState
 from .ema import ModelEma
+from .epoch import set_sampler_epoch
 from .errors import CheckpointError, HookMissingError, OptionError, TrainError
 from .history import History
 from .launch import check_folders, check_same_start, claim_folders
@@ -42,6 +43,15 @@ def amp_dtype(args: argparse.Namespace, device: torch.device) -> torch.dtype | N
     if args.disable_amp or (args.amp_dtype is None and device.type != "cuda"):
         return None
     return torch.bfloat16 if args.amp_dtype == "bf16" else torch.float16
+
+
+def _as_scores(values: Any, hook: str) -> Scores:
+    """What a hook of the user returned: numbers of any kind."""
+    try:
+        loss, acc1, acc5 = (float(value) for value in values)
+    except (TypeError, ValueError) as error:
+        raise HookMissingError(f"{hook} must return (loss, acc1, acc5), got {values!r}") from error
+    return Scores(loss, acc1, acc5)
 
 
 class Run:
@@ -195,6 +205,7 @@ class Run:
             _log.info("Checkpoints: %s", self.checkpoint_dir)
 
         def train(epoch: int) -> Scores:
+            set_sampler_epoch(self.train_loader, epoch)  # for a train_one_epoch of its own, too
             self.trainer.before_train_one_epoch(self.args, self.train_model, epoch)
             scores = self.trainer.train_one_epoch(
                 self.train_model,
@@ -210,7 +221,7 @@ class Run:
             if self.args.distributed:
                 for net in [self.model] if self.ema is None else [self.model, self.ema]:
                     share_buffers(net)
-            return Scores(*scores)
+            return _as_scores(scores, "train_one_epoch")
 
         return loop.run_epochs(
             state,
@@ -240,9 +251,10 @@ class Run:
         return tests
 
     def _evaluate(self, model: nn.Module, loader: DataLoader[Any], suffix: str) -> Scores:
-        return Scores(
-            *self.trainer.evaluate(self.args, model, self.criterion, loader, self.device, suffix)
+        scores = self.trainer.evaluate(
+            self.args, model, self.criterion, loader, self.device, suffix
         )
+        return _as_scores(scores, "evaluate")
 
     def _test_only(self, start: Path | None) -> History:
         epoch = self.args.start_epoch

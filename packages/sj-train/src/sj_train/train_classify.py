@@ -28,7 +28,7 @@ from .dataset_cache import cached_image_folder
 from .ema import ModelEma
 from .errors import HookMissingError, TrainError
 from .history import History
-from .launch import leave_processes, lost_processes_named, start_processes
+from .launch import leave_processes, lost_processes_named, run_folders, start_processes
 from .layout import add_time, channels_last
 from .logs import console_logging
 from .metrics import top1_top5
@@ -248,9 +248,7 @@ class Trainer:
             What was measured; None with ``--print-logdir``.
         """
         check_args(args)
-        name = self.get_tb_logdir_name(args)
-        log_dir = Path(args.output_dir) / name
-        checkpoint_dir = Path(args.output_dir) / "pt" / name
+        log_dir, checkpoint_dir = run_folders(args.output_dir, self.get_tb_logdir_name(args))
         if args.print_logdir:
             print(log_dir)
             print(checkpoint_dir)
