@@ -202,11 +202,15 @@ def run_epochs(
                 row |= named_scores(name, watch.measure(name, test))
             _advance(state.scheduler, row)
             best = state.record(epoch, row)
-            scalars.write(epoch, row | watch.row())
-            if distributed.rank() == 0 and (figure := watch.figure(epoch)) is not None:
-                scalars.write_figure(epoch, "spikes", figure)
-            if checkpoint_dir is not None:
-                save_checkpoint(state, checkpoint_dir, best=best)
+            try:
+                scalars.write(epoch, row | watch.row())
+                if distributed.rank() == 0 and (figure := watch.figure(epoch)) is not None:
+                    scalars.write_figure(epoch, "spikes", figure)
+            finally:
+                # The epoch is worth more than its log. It comes second all the same: a run killed
+                # in between goes on with a complete log.
+                if checkpoint_dir is not None:
+                    save_checkpoint(state, checkpoint_dir, best=best)
             _say_done(state, epochs, (time.time() - started) / (epoch - first + 1))
     return state.history
 
