@@ -39,3 +39,9 @@ def test_labels_without_an_output_are_refused(target):
 def test_labels_with_an_axis_are_refused():
     with pytest.raises(DataError, match=r"\[N, 1\]"):
         check_classes(torch.zeros(2, 3), torch.tensor([[0], [1]]))
+
+
+def test_negative_labels_are_refused_but_ignored_ones():
+    check_classes(torch.zeros(2, 3), torch.tensor([-100, 2]))
+    with pytest.raises(ClassCountError, match="the data hold class -1, the model has 3 outputs"):
+        check_classes(torch.zeros(2, 3), torch.tensor([-1, 2]))

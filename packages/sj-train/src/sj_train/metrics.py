@@ -16,6 +16,7 @@ __all__ = ["Scores", "as_classes", "check_classes", "top1_top5"]
 
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+_IGNORED = -100  # torch's losses leave such samples out
 
 
 class Scores(NamedTuple):
@@ -69,9 +70,10 @@ def check_classes(output: Tensor, target: Tensor) -> None:
         raise DataError("the labels have shape [N, 1]; give one number per sample, without an axis")
     is_label = target.ndim == 1 and target.dtype in _INTEGERS
     if is_label and target.device.type == "cpu" and target.numel():
-        highest = int(target.max())
-        if highest >= count:
+        lowest, highest = (int(value) for value in target.aminmax())
+        wrong = highest if highest >= count else lowest
+        if highest >= count or (lowest < 0 and lowest != _IGNORED):
             raise ClassCountError(
-                f"the data hold class {highest}, the model has {count} outputs (classes 0 to "
+                f"the data hold class {wrong}, the model has {count} outputs (classes 0 to "
                 f"{count - 1}); give the model one output per class"
             )
