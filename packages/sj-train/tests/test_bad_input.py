@@ -113,11 +113,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 def small_files(size: int) -> Iterator[None]:
     """Files cannot grow beyond ``size`` bytes, as on a disk that is full."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # Python would cut it short
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        sys.dont_write_bytecode = bytecode
 
 
 TRAINER_CASES = {

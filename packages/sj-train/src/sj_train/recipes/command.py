@@ -42,9 +42,11 @@ def parse_with_fake(
 ) -> argparse.Namespace:
     """Parse ``argv``; with ``--fake-data`` the defaults are those of ``small``."""
     words = sys.argv[1:] if argv is None else list(argv)
-    if "--fake-data" in words:
+    args = parser.parse_args(words)
+    if args.fake_data:  # also where it is abbreviated, or stands in the file of --config
         parser.set_defaults(**small)
-    return parser.parse_args(words)
+        args = parser.parse_args(words)
+    return args
 
 
 def default_device() -> str:

@@ -144,4 +144,6 @@ def claim_run_folder(
             path.unlink()
     files.prepare_folder(folder)
     text = f"{args}\n{' '.join(sys.argv)}\n"
-    files.write_atomic(folder / "args.txt", lambda file: file.write(text.encode()))
+    files.write_atomic(
+        folder / "args.txt", lambda file: file.write(text.encode(errors="backslashreplace"))
+    )

@@ -42,8 +42,9 @@ __all__ = ["build_parser", "main", "run"]
 
 _FAKE_DEFAULTS: dict[str, Any] = {
     "method": "base", "dataset": "base", "device": default_device(), "epochs": 2, "batch_size": 2,
-    "workers": 0, "height": 32, "width": 32, "lr": 1e-3,
+    "workers": 0, "lr": 1e-3,
 }  # fmt: skip
+_FAKE_SIDE = 32
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -141,6 +142,8 @@ def _build_loaders(args: argparse.Namespace, length: int) -> dict[str, DataLoade
 
 def _configure(cfg: Any, args: argparse.Namespace, root: str | Path, length: int) -> None:
     cfg.root_dir, cfg.fake = Path(root), args.fake_data
+    if args.fake_data:  # small frames that hold the crops
+        cfg.height = cfg.width = max(_FAKE_SIDE, args.crop_size or 0)
     cfg.height = cfg.height if args.height is None else args.height
     cfg.width = cfg.width if args.width is None else args.width
     cfg.spike_length_train = cfg.spike_length_test = length
