@@ -42,6 +42,8 @@ def test_batch_larger_than_the_data(tmp_path):
 def test_command(tmp_path, capsys):
     lif_digits.main(["--fake-data", "--epochs", "1", "--output-dir", str(tmp_path)])
     assert "test accuracy: " in capsys.readouterr().out
+    lif_digits.main(["--fake", "--output-dir", str(tmp_path / "short")])  # abbreviated
+    assert load_checkpoint(tmp_path / "short/checkpoints/checkpoint_latest.pth")["epoch"] == 2
     with pytest.raises(SystemExit) as stop:
         lif_digits.main(["--fake-data", "--T", "0", "--output-dir", str(tmp_path)])
     assert stop.value.code == 2

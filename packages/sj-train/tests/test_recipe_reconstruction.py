@@ -54,6 +54,14 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     assert all(torch.equal(value, nets[1][key]) for key, value in nets[0].items())
 
 
+def test_fake_frames_hold_the_crops(tmp_path):
+    words = ["--fake-data", "--device", "cpu", "--epochs", "1", "--output-dir", str(tmp_path)]
+    train_reconstruction.main([*words, "--crop-size", "44"])
+    (sheet,) = tmp_path.rglob("epoch_0.png")
+    with Image.open(sheet) as picture:
+        assert picture.width == 2 * 96 + 4  # 48 pixels, twice as large
+
+
 def test_network_with_losses_of_its_own(tmp_path):
     train(tmp_path, "--method", "ssml")
     log = EventAccumulator(str(tmp_path / "ssml_base_b2_e1_lr0.001_seed2020")).Reload()

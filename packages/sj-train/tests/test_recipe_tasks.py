@@ -52,6 +52,13 @@ def test_config_on_fake_data(tmp_path, config):
     assert "ImageClassifier" in (folder / "config.yaml").read_text()
 
 
+@pytest.mark.parametrize(("words", "epochs"), [([], 2), (["--set", "training.epochs=1"], 1)])
+def test_fake_data_keep_what_set_says(tmp_path, config, words, epochs):
+    train(tmp_path, config(training={"epochs": 50, "batch_size": 99}), "--fake-data", *words)
+    stored = torch.load(tmp_path / "small" / "checkpoint_latest.pth", weights_only=True)
+    assert stored["epoch"] == epochs - 1
+
+
 @pytest.fixture
 def fashion(tmp_path):
     """Folder of a synthetic Fashion-MNIST."""

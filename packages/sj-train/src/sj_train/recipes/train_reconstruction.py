@@ -142,8 +142,8 @@ def _build_loaders(args: argparse.Namespace, length: int) -> dict[str, DataLoade
 
 def _configure(cfg: Any, args: argparse.Namespace, root: str | Path, length: int) -> None:
     cfg.root_dir, cfg.fake = Path(root), args.fake_data
-    if args.fake_data:  # small frames that hold the crops
-        cfg.height = cfg.width = max(_FAKE_SIDE, args.crop_size or 0)
+    if args.fake_data:  # small frames that hold the crops; rows are packed by 8 pixels
+        cfg.height = cfg.width = max(_FAKE_SIDE, -(-(args.crop_size or 0) // 8) * 8)
     cfg.height = cfg.height if args.height is None else args.height
     cfg.width = cfg.width if args.width is None else args.width
     cfg.spike_length_train = cfg.spike_length_test = length
