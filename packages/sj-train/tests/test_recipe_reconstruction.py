@@ -62,6 +62,12 @@ def test_fake_frames_hold_the_crops(tmp_path):
         assert picture.width == 2 * 96 + 4  # 48 pixels, twice as large
 
 
+def test_fake_frames_of_two_sizes_in_one_folder(tmp_path):
+    train(tmp_path)
+    train(tmp_path, "--width", "24", "--clean")
+    assert len(list((tmp_path / "fake_data").iterdir())) == 2
+
+
 def test_network_with_losses_of_its_own(tmp_path):
     train(tmp_path, "--method", "ssml")
     log = EventAccumulator(str(tmp_path / "ssml_base_b2_e1_lr0.001_seed2020")).Reload()
