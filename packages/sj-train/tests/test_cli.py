@@ -149,6 +149,25 @@ def test_summary_of_logs_and_checkpoints(trained, tmp_path, capsys):
     assert "  last epoch: 1\n" in capsys.readouterr().out
 
 
+def test_summary_and_curves_of_script_recipes(tmp_path, capsys):
+    content = {"net": {"w": torch.zeros(2, 3)}, "epoch": 4, "max_test_psnr": 31.5}
+    torch.save(content, tmp_path / "checkpoint_max.pth")
+    rows = '{"epoch": 0, "test_psnr": 31.5, "test_acc": 0.5}\n{"epoch": 1, "test_psnr": 30}\n'
+    (tmp_path / "scalars.jsonl").write_text(rows)
+    main(["summary", str(tmp_path), str(tmp_path / "checkpoint_max.pth"), "--json"])
+    run, checkpoint = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert run["best test_psnr"] == 31.5 and run["test_psnr"] == 30 and run["test_acc"] == 0.5
+    assert checkpoint["max_test_psnr"] == 31.5
+    assert checkpoint["epoch"] == 4 and checkpoint["numbers"] == 6
+    main(["plot", str(tmp_path), "--output", str(tmp_path / "c.png")])
+    with Image.open(tmp_path / "c.png") as picture:
+        assert picture.width == 2 * 540  # a panel for each score
+    torch.save({"weights": {}}, tmp_path / "other.pth")
+    assert "is no training checkpoint" in fails(
+        capsys_cleared(capsys), "summary", tmp_path / "other.pth"
+    )
+
+
 def test_logs_of_other_programs_are_read(tmp_path):
     from torch.utils.tensorboard.writer import SummaryWriter
 
@@ -194,6 +213,21 @@ def test_exports_that_cannot_work(target, trained, tmp_path, capsys):
     torch.save(content, trained)
     assert "holds no averaged model" in fails(capsys, *words, "2,1,3,8,8", "--ema")
     assert not trained.with_suffix(".pt2").exists()
+
+
+def test_a_net_that_ends_in_a_single_number(target, trained, capsys):
+    Path(target).write_text(
+        TRAINER.replace("num_classes))", "num_classes), neuron.ParametricLIFNode(step_mode='m'))")
+    )
+    content = torch.load(trained, weights_only=True)
+    content["model"]["4.w"] = torch.tensor(0.0)
+    torch.save(content, trained)
+    words = ["export", target, trained, "--format", "torch", "--shape", "2,1,3,8,8"]
+    main([str(word) for word in words])
+    capsys.readouterr()
+    content["model"] = {"4.w": torch.tensor(0.0)}
+    torch.save(content, trained)
+    assert "argument --classes: is required" in fails(capsys, *words)
 
 
 def test_several_trainers_must_be_named(target, capsys):

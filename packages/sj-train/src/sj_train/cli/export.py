@@ -55,7 +55,7 @@ def execute(args: argparse.Namespace, words: list[str]) -> None:
     content = load_checkpoint(args.checkpoint)
     weights = _weights(content, args.checkpoint, averaged=args.ema)
     options = stored_args(trainer, content.get("args"), words)
-    classes = args.classes or int(list(weights.values())[-1].shape[0])
+    classes = args.classes or _last_size(weights)
     model = trainer.load_model(options, classes)
     check_fits(model, weights, Path(args.checkpoint))
     model.load_state_dict(weights)
@@ -89,6 +89,14 @@ def _weights(content: dict[str, Any], path: str, *, averaged: bool) -> dict[str,
     prefix = "module."
     average = content["model_ema"].items()
     return {name.removeprefix(prefix): v for name, v in average if name.startswith(prefix)}
+
+
+def _last_size(weights: dict[str, Tensor]) -> int:
+    """Rows of the last weights; single numbers, such as a learnt time constant, are passed over."""
+    sizes = [int(value.shape[0]) for value in weights.values() if value.ndim]
+    if not sizes:
+        raise OptionError("argument --classes: is required, the checkpoint has no layer's weights")
+    return sizes[-1]
 
 
 def _run(model: nn.Module, x: Tensor) -> Tensor:

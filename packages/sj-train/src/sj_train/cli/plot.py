@@ -15,6 +15,7 @@ from ..read_log import Curve, read_log
 __all__ = ["add_arguments", "draw_curves", "execute"]
 
 FORMATS = (".png", ".svg", ".pdf")
+_DRAWN = ("train_loss", "test_loss", "test_acc1", "test_acc", "test_psnr", "test_ssim")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tag",
         dest="tags",
         action="append",
-        help="scalar to draw, may be repeated (default: train_loss, test_loss, test_acc1)",
+        help="scalar to draw, may be repeated (default: losses and test scores)",
     )
     parser.add_argument("--output", default="curves.png", help="picture (.png, .svg or .pdf)")
 
@@ -36,7 +37,7 @@ def execute(args: argparse.Namespace, words: list[str]) -> None:
         raise OutputError(f"the folder {output.parent} does not exist")
     logs = {path: read_log(path) for path in args.logs}
     known = sorted({tag for log in logs.values() for tag in log})
-    tags = args.tags or [t for t in ("train_loss", "test_loss", "test_acc1") if t in known]
+    tags = args.tags or [t for t in _DRAWN if t in known]
     for tag in tags or known[:1]:
         if tag not in known:
             raise OptionError(f"argument --tag: no log has {tag!r}; known are {', '.join(known)}")
