@@ -169,7 +169,7 @@ def table(result: dict[str, Any]) -> str:
         ]  # fmt: skip
         title = f"{row['network']}, {row['batches']} batches of {row['shape']}, T={row['T']}"
         parts.append(text_table(title, ("way", "ms", "CPU ms", "efficiency"), cells))
-    return "\n\n".join([*parts, target_table(result["targets"])])
+    return "\n\n".join([*parts, target_table(result["trainer_targets"])])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -212,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "rows": [measure(name, seconds, options.quick) for name in names],
     }
     what = "throughput per core of two processes"
-    result["targets"] = [
+    result["trainer_targets"] = [
         target("must", what, row["network"], row["two_efficiency"], least=MUST)
         for row in result["rows"]
     ]
@@ -223,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(text, end="")
         else:
             write(text, Path(options.json))
-    return int(options.check and not all(row["met"] for row in result["targets"]))
+    return int(options.check and not all(row["met"] for row in result["trainer_targets"]))
 
 
 if __name__ == "__main__":

@@ -349,8 +349,7 @@ def test_a_full_disk_leaves_nothing_and_the_next_run_completes(tmp_path, name, m
     import resource as limits
 
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python would cut it short
-    archive = KINDS[name](tmp_path / name)
-    before = limits.getrlimit(limits.RLIMIT_FSIZE)
+    archive, before = KINDS[name](tmp_path / name), limits.getrlimit(limits.RLIMIT_FSIZE)
     limits.setrlimit(limits.RLIMIT_FSIZE, (5000, before[1]))
     try:
         with pytest.raises(OSError, match=f"{name} stopped after 13240 bytes"):
