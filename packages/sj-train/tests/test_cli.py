@@ -215,6 +215,23 @@ def test_exports_that_cannot_work(target, trained, tmp_path, capsys):
     assert not trained.with_suffix(".pt2").exists()
 
 
+def test_what_onnx_cannot_express_is_one_line(target, trained):
+    odd = "import torch\nfrom torch import nn\nclass Odd(nn.Module):\n    def forward(self, x):\n"
+    odd += "        return x + torch.linalg.eigvals(x).abs().unsqueeze(-1)\n"
+    Path(target).write_text(odd + TRAINER.replace("nn.Flatten(2)", "Odd(), nn.Flatten(2)"))
+    content = torch.load(trained, weights_only=True)
+    shifted = {f"{int(k[0]) + 1}{k[1:]}": v for k, v in content["model"].items()}
+    torch.save({**content, "model": shifted}, trained)
+    words = ["export", target, trained, "--format", "onnx", "--shape", "2,1,3,8,8"]
+    command = [sys.executable, "-W", "error", "-m", "sj_train.cli", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("sj-train export: error: ONNX cannot express the network: ")
+    assert done.stderr.count("\n") == 1 and "linalg_eig" in done.stderr
+    assert "\x1b" not in done.stderr
+    assert not trained.with_suffix(".onnx").exists()
+
+
 def test_a_net_that_ends_in_a_single_number(target, trained, capsys):
     Path(target).write_text(
         TRAINER.replace("num_classes))", "num_classes), neuron.ParametricLIFNode(step_mode='m'))")

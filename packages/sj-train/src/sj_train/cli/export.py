@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +127,7 @@ def _write_torch(model: nn.Module, x: Tensor, output: Path) -> None:
     expected = _run(model, x)
     buffer = io.BytesIO()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _silence():
             program = torch.export.export(model, (x,))
             torch.export.save(program, buffer)
     except Exception as error:  # torch.export raises errors of many kinds
@@ -141,17 +143,37 @@ def _write_onnx(model: nn.Module, x: Tensor, output: Path) -> None:
     require("onnxscript", "onnx")
     buffer = io.BytesIO()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _silence():
             program = torch.onnx.export(model, (x,), dynamo=True, verbose=False)
             if program is None:
                 raise RuntimeError("torch.onnx gave no program")
             buffer.write(program.model_proto.SerializeToString())
     except Exception as error:  # torch.onnx raises errors of many kinds
-        raise ExportError(f"ONNX cannot express the network: {_first_line(error)}") from error
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # the first line of the outer ones is advice
+            cause = cause.__cause__
+        raise ExportError(f"ONNX cannot express the network: {_first_line(cause)}") from error
     files.write_atomic(output, lambda file: file.write(buffer.getvalue()))
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without torch's warnings, log lines and graphs; its errors say what is wrong."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _first_line(error: BaseException) -> str:
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
