@@ -68,6 +68,15 @@ def test_fake_frames_of_two_sizes_in_one_folder(tmp_path):
     assert len(list((tmp_path / "fake_data").iterdir())) == 2
 
 
+def test_clean_removes_the_pictures_of_the_earlier_run(tmp_path):
+    train(tmp_path)
+    folder = tmp_path / "base_base_b2_e1_lr0.001_seed2020"
+    (folder / "visuals" / "epoch_7.png").touch()
+    (folder / "visuals" / "mine.png").touch()
+    train(tmp_path, "--clean")
+    assert {p.name for p in (folder / "visuals").iterdir()} == {"epoch_0.png", "mine.png"}
+
+
 def test_network_with_losses_of_its_own(tmp_path):
     train(tmp_path, "--method", "ssml")
     log = EventAccumulator(str(tmp_path / "ssml_base_b2_e1_lr0.001_seed2020")).Reload()
@@ -101,4 +110,6 @@ def test_missing_streams(tmp_path, capsys):
         with pytest.raises(SystemExit) as stop:
             train_reconstruction.main([*argv, *more])
         assert stop.value.code == 2
-        assert told in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert told in said and "=True" not in said
+    assert "or try --fake-data" in said

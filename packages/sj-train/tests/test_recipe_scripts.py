@@ -139,7 +139,7 @@ def test_fake_gestures_are_learned(tmp_path):
         (["-data-dir", "nowhere"], "-opt: is required"),
         (["-opt", "lion"], "must be sgd or adam, got 'lion'"),
         (["-opt", "sgd"], "-data-dir: is required"),
-        (["-opt", "sgd", "-data-dir", "nowhere"], "nowhere"),
+        (["-opt", "sgd", "-device", "cpu", "-data-dir", "nowhere"], "or try --fake-data"),
         (["-opt", "sgd", "-b", "0"], "argument -b: must be at least 1, got 0"),
         (["-opt", "sgd", "-save-es", "x"], "-save-es: needs -resume"),
         (["--fake-data", "-device", "cpu", "-b", "999"], "less than one batch of 999; lower -b"),
@@ -187,6 +187,14 @@ def test_checkpoint_of_another_net_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         run_csnn(tmp_path, "-channels", "4", "-resume", str(path))
     assert "of another model than CSNN" in capsys.readouterr().err
+
+
+def test_fake_data_beside_other_files(tmp_path, capsys):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(SystemExit):
+        run_csnn(tmp_path / "out", "-data-dir", str(tmp_path))
+    said = capsys.readouterr().err
+    assert "leave --fake-data out" in said and "=True" not in said
 
 
 def test_command_line():
