@@ -27,8 +27,8 @@ from workspace import Requirement, Workspace, group  # noqa: E402
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = [
-    "lint", "imports", "typecheck", "tests", "integration", "conformance", "docs", "build",
+nox.options.sessions = [  # after the quick ones the longest first: two run at a time
+    "lint", "imports", "integration", "docs", "tests", "conformance", "typecheck", "build",
 ]  # fmt: skip
 if hasattr(nox.options, "parallel"):
     # no session writes where another one reads; one installs while another one computes
@@ -53,6 +53,9 @@ for pip_name, uv_name in [
     if setting := os.environ.get(pip_name):
         separated = ",".join(setting.split()) if uv_name == "UV_FIND_LINKS" else setting
         os.environ.setdefault(uv_name, separated)
+
+# dozens of processes import torch, which takes twice as long where no bytecode is kept
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def torch_constraints() -> str:

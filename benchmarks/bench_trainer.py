@@ -1,157 +1,146 @@
-"""What the Trainer costs beside the training step itself.
+"""What the Trainer costs, and what it takes to go on after a kill.
 
-    python benchmarks/bench_trainer.py                 a line per network
+    python benchmarks/bench_trainer.py                 tables
     python benchmarks/bench_trainer.py --json FILE     and the numbers as JSON
     python benchmarks/bench_trainer.py --check         status 1 if a number misses what it must
+    python benchmarks/bench_trainer.py --parts resume  only this
 
-One call trains 4 batches: `bare` is the loop written out (load, forward, cross entropy of the mean
-output, backward, SGD, reset), `trainer` is `Trainer.train_one_epoch` with its accuracy, its checks
-and its meters. Same network, data, loader and neurons; 1 thread. CPU time of the process. Where
-SpikingJelly is installed, `spikingjelly` is the bare loop with its layers and neurons, and `gain`
-its time over that of `channels_last`, the Trainer with --channels-last. The most that neurons alone
-can give is the `ceiling` of bench_training.py.
+`steps` trains 4 batches; CPU time of the process, 1 thread, float32. `bare` is the loop written out
+(load, forward, cross entropy of the mean output, backward, SGD, reset), `trainer` is
+`Trainer.train_one_epoch` with its accuracy, its checks and its meters; same network, data, loader
+and neurons. Where SpikingJelly is installed, `spikingjelly` is the bare loop with its layers and
+neurons, and the gain its time over that of `channels_last`, the Trainer with --channels-last. The
+ceiling is what its step would gain if its neurons cost nothing.
+
+`resume` starts fresh processes and waits for their first training step: see trainer_resume.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import torch
-from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
-
-import sj_layers
 from bench_neuron import write
-from machine import cpu, load, versions
-from sj_neurons import functional, neuron, surrogate
-from sj_train.train_classify import Trainer
-from timing import interleaved
-from training_nets import TASKS, Library, Task
+from machine import ALLOCATORS, allocator, cpu, load, restart_with, versions
+from report import target_table, text_table
 
-BATCHES = 4
-MOST = 1.02
-LEAST = {"csnn": 1.9, "dvs_gesture_net": 1.35}
+DISTRIBUTIONS = ("torch", "numpy", "tensorboard", "spikingjelly")
+PARTS = ("steps", "resume")
 
 
-Run = Callable[[nn.Module, Any, DataLoader[Any]], object]
-
-
-def contenders(task: Task) -> dict[str, Callable[[], object]]:
-    """Four training steps by name; SpikingJelly's are missing if it cannot be imported."""
-    ours = Library(sj_layers, neuron, surrogate)
-    found = {
-        "bare": _made(task, ours, functional, _bare(task, functional)),
-        "trainer": _made(task, ours, functional, _trained(task)),
-        "channels_last": _made(task, ours, functional, _trained(task, "--channels-last")),
-    }
-    try:
-        peer = importlib.import_module("spikingjelly.activation_based")
-        parts = [
-            importlib.import_module(f"{peer.__name__}.{name}")
-            for name in ("layer", "neuron", "surrogate", "functional")
-        ]
-    except ImportError:
-        return found
-    theirs = parts[3]
-    return found | {"spikingjelly": _made(task, Library(*parts[:3]), theirs, _bare(task, theirs))}
-
-
-def _made(task: Task, library: Library, functions: Any, run: Run) -> Callable[[], object]:
-    torch.manual_seed(0)
-    net = task.build(library)
-    functions.set_step_mode(net, "m")
-    if functions is functional:
-        functional.set_backend(net, "auto")
-    optimizer = torch.optim.SGD(net.parameters(), 1e-3)
-    loader = _loader(task)
-    return lambda: run(net, optimizer, loader)
-
-
-def _bare(task: Task, functions: Any) -> Run:
-    criterion = nn.CrossEntropyLoss()
-
-    def run(net: nn.Module, optimizer: Any, loader: DataLoader[Any]) -> None:
-        net.train()
-        for x, target in loader:
-            x_seq = x.expand(task.T, *x.shape) if task.is_image else x.transpose(0, 1)
-            loss = criterion(net(x_seq).mean(0), target)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            functions.reset_net(net)
-
-    return run
-
-
-def _trained(task: Task, *words: str) -> Run:
-    trainer = Trainer()
-    args = trainer.get_args_parser().parse_args(["--device", "cpu", "--T", str(task.T), *words])
-    criterion, device = nn.CrossEntropyLoss(), torch.device("cpu")
-
-    def run(net: nn.Module, optimizer: Any, loader: DataLoader[Any]) -> None:
-        if args.channels_last:
-            cast("Any", net).to(memory_format=torch.channels_last)
-        trainer.train_one_epoch(net, criterion, optimizer, loader, device, 0, args)
-
-    return run
-
-
-def _loader(task: Task) -> DataLoader[Any]:
-    draw = torch.Generator().manual_seed(0)
-    samples, *picture = task.shape
-    frames = picture if task.is_image else [task.T, *picture]
-    x = torch.rand(BATCHES * samples, *frames, generator=draw)
-    target = torch.randint(task.classes, (len(x),), generator=draw)
-    return DataLoader(TensorDataset(x, target), samples)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--json", metavar="FILE", help="where to write the numbers; - prints them")
-    parser.add_argument("--check", action="store_true", help="fail if a number misses what it must")
-    parser.add_argument("--seconds", type=float, default=30.0, help="per network")
-    args = parser.parse_args(argv)
+    made.add_argument("--json", metavar="FILE", help="where to write all numbers; - prints them")
+    made.add_argument("--check", action="store_true", help="fail if a number misses what it must")
+    made.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
+    made.add_argument("--seconds", type=float, default=40.0, help="per network")
+    made.add_argument("--starts", type=int, default=3, help="fresh processes for each way")
+    made.add_argument("--parts", choices=PARTS, nargs="+", default=PARTS, help="what to measure")
+    made.add_argument(
+        "--allocator", choices=("kept", "hugepages", "default", "as-is"), default="kept",
+        help="setting of the C library; as-is leaves the environment alone",
+    )  # fmt: skip
+    return made
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All numbers."""
+    at_start = load()
+    import torch
+
+    import sj_train
+    import trainer_resume
+    import trainer_steps
+
     torch.set_num_threads(1)
-    rows = []
-    for name in ("csnn", "dvs_gesture_net"):
-        times = interleaved(contenders(TASKS[name]), args.seconds)
-        ratio = times["trainer"].ms / times["bare"].ms
-        row: dict[str, Any] = {"network": name, "batches": BATCHES, "ratio": round(ratio, 4)}
-        line = f"{name}: bare {times['bare'].ms:.1f} ms, trainer x {ratio:.4f}"
-        if "spikingjelly" in times:
-            gain = times["spikingjelly"].ms / times["channels_last"].ms
-            row |= {"gain": round(gain, 3), "must": LEAST[name]}
-            line += f", {gain:.2f} times as fast as SpikingJelly (must be {LEAST[name]})"
-        rows.append(row | {kind: timing.record() for kind, timing in times.items()})
-        print(line)
-    result = {
+    result: dict[str, Any] = {
         "benchmark": "trainer",
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "schema": 1,
+        "date": datetime.now(UTC).date().isoformat(),
         "cpu": cpu(),
-        "load": load(),
-        "versions": versions(("torch", "numpy")),
-        "most": MOST,
-        "rows": rows,
+        "versions": {"sj-train": sj_train.__version__, **versions(DISTRIBUTIONS)},
+        "settings": {
+            "threads": 1,
+            "dtype": "float32",
+            "allocator": allocator(),
+            "allocators": ALLOCATORS,
+            "load": at_start,
+        },
     }
-    if args.json:
+    targets = []
+    if "steps" in options.parts:
+        seconds = 0.0 if options.quick else options.seconds
+        rows = [trainer_steps.measure(*task, seconds) for task in tasks(options.quick)]
+        result["trainer"] = rows
+        targets += [limit for row in rows for limit in trainer_steps.targets(row)]
+    if "resume" in options.parts:
+        sizes = (1, 1280, 10) if options.quick else (options.starts, trainer_resume.SAMPLES, 30_000)
+        result["resume"] = trainer_resume.measure(*sizes)
+        targets += trainer_resume.targets(result["resume"])
+    return result | {"trainer_targets": targets}
+
+
+def tasks(quick: bool) -> list[tuple[str, Any]]:
+    """Networks by name, small ones to see that everything runs."""
+    from training_nets import TASKS, csnn
+
+    if quick:
+        small = TASKS["csnn"]._replace(build=partial(csnn, channels=2), T=1, shape=(2, 1, 28, 28))
+        return [("csnn", small)]
+    return [(name, TASKS[name]) for name in ("csnn", "dvs_gesture_net")]
+
+
+def table(result: dict[str, Any]) -> str:
+    """The numbers for reading."""
+    about = f"1 thread, float32, allocator {result['settings']['allocator']!r}"
+    parts = [f"{about}, load {result['settings']['load']} at start"]
+    for row in result.get("trainer", ()):
+        cells = [(name, f"{time['ms']:.1f}") for name, time in row["ms"].items()]
+        title = f"{row['network']}, {row['batches']} batches, T={row['T']}, {row['shape']}"
+        if "ceiling" in row:
+            title += f", ceiling of neurons alone {row['ceiling']:.2f}"
+        parts.append(text_table(title, ("pass", "ms"), cells))
+    if found := result.get("resume"):
+        cells = [
+            (name, f"{row['seconds']:.2f}", f"{row['samples_read']:.0f}")
+            for name, row in found["rows"].items()
+        ]
+        title = f"First training step of {found['samples']:,} samples in batches of 32"
+        parts.append(text_table(title, ("start", "seconds", "samples read"), cells))
+    return "\n\n".join([*parts, target_table(result["trainer_targets"])])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(argv)
+    if options.allocator != "as-is":
+        restart_with(options.allocator)
+    result = measure(options)
+    print(table(result), file=sys.stderr if options.json == "-" else sys.stdout)
+    if options.json:
         text = json.dumps(result, indent=1) + "\n"
-        if args.json == "-":
+        if options.json == "-":
             print(text, end="")
         else:
-            write(text, Path(args.json))
-    slow = [row for row in rows if row["ratio"] > MOST or row.get("gain", 99) < row.get("must", 0)]
-    return int(args.check and bool(slow))
+            write(text, Path(options.json))
+    missed = [
+        f"{row['name']} ({row['where']})"
+        for row in result["trainer_targets"]
+        if row["kind"] == "must" and not row["met"]
+    ]
+    if options.check and missed:
+        print(f"missed: {', '.join(missed)}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

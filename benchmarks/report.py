@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["targets", "text"]
+__all__ = ["target", "target_table", "targets", "text", "text_table"]
 
 Row = dict[str, Any]
 
@@ -28,9 +28,18 @@ def targets(result: Row) -> list[Row]:
     return [*_of_lif(result.get("lif", ())), *_of_neurons(result), *_of_the_rest(result)]
 
 
-def _row(kind: str, name: str, where: str, value: float, *, least=None, most=None) -> Row:
+def target(
+    kind: str,
+    name: str,
+    where: str,
+    value: float,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+) -> Row:
+    """A number and its limit; `kind` is must or aim."""
     met = (least is None or value >= least) and (most is None or value <= most)
-    row = {"kind": kind, "name": name, "where": where, "value": round(value, 2), "met": met}
+    row = {"kind": kind, "name": name, "where": where, "value": round(value, 3), "met": met}
     return row | ({"at_least": least} if most is None else {"at_most": most})
 
 
@@ -44,10 +53,10 @@ def _of_lif(rows: Iterable[Row]) -> Iterator[Row]:
         where = shape(row)
         if PEER in row["times"]:
             ratio = row["times"][PEER]["ms"] / ours
-            yield _row("must", f"lif {direction} over {PEER}", where, ratio, least=must)
+            yield target("must", f"lif {direction} over {PEER}", where, ratio, least=must)
         floors = ours / row["floor_ms"]
         most = AIM_OVER_FLOOR[direction]
-        yield _row("aim", f"lif {direction} over the floor", where, floors, most=most)
+        yield target("aim", f"lif {direction} over the floor", where, floors, most=most)
 
 
 def _of_neurons(result: Row) -> Iterator[Row]:
@@ -60,17 +69,17 @@ def _of_neurons(result: Row) -> Iterator[Row]:
         worst = min(rows, key=gain)
         where = f"{worst['neuron']}, {shape(worst)}"
         for kind, least in (("must", NEURONS_MUST), ("aim", NEURONS_AIM)):
-            yield _row(kind, "slowest neuron over torch", where, gain(worst), least=least)
+            yield target(kind, "slowest neuron over torch", where, gain(worst), least=least)
 
 
 def _of_the_rest(result: Row) -> Iterator[Row]:
     for row in result.get("memory", ()):
         if row["layer"] in FUSED:
             for kind, most in (("must", SAVED_MUST), ("aim", SAVED_AIM)):
-                yield _row(kind, "bytes saved", shape(row), row["saved"], most=most)
+                yield target(kind, "bytes saved", shape(row), row["saved"], most=most)
     if start := result.get("start"):
-        yield _row("must", "first use", "ms", start["compiled"], most=FIRST_USE_MS)
-        yield _row("must", "first use, cached", "ms", start["cached"], most=CACHED_MS)
+        yield target("must", "first use", "ms", start["compiled"], most=FIRST_USE_MS)
+        yield target("must", "first use, cached", "ms", start["cached"], most=CACHED_MS)
 
 
 def _fused_ms(row: Row) -> float:
@@ -98,7 +107,7 @@ def text(result: Row) -> str:
         parts.append(_times("LIF, float32: ms (times the floor)", rows))
     if rows := result.get("memory"):
         cells = [(row["layer"], f"{row['saved']:.2f}", f"{row['peak']:.1f}") for row in rows]
-        parts.append(_table("Bytes per neuron-step", ("layer", "saved", "peak"), cells))
+        parts.append(text_table("Bytes per neuron-step", ("layer", "saved", "peak"), cells))
     if rows := result.get("neurons"):
         parts.append(_neurons(rows))
     if rows := result.get("dtypes"):
@@ -109,14 +118,14 @@ def text(result: Row) -> str:
             for row in rows
         ]
         head = ("size", "threads", *rows[0]["times"])
-        parts.append(_table("LIF by threads: ms by the clock", head, cells))
+        parts.append(text_table("LIF by threads: ms by the clock", head, cells))
     if rows := result.get("allocators"):
         parts.append(_times("LIF by allocator: ms (times the floor)", rows, "allocator"))
     if start := result.get("start"):
         cells = [(name, f"{value:.1f}") for name, value in start.items()]
-        parts.append(_table("Start: ms", ("what", "ms"), cells))
+        parts.append(text_table("Start: ms", ("what", "ms"), cells))
     if rows := result.get("targets"):
-        parts.append(_targets(rows))
+        parts.append(target_table(rows))
     return "\n\n".join(parts)
 
 
@@ -141,7 +150,7 @@ def _times(title: str, rows: Sequence[Row], extra: str = "") -> str:
             ms = row["times"].get(name, {}).get("ms")
             line.append("" if ms is None else f"{ms:.3g} ({ms / row['floor_ms']:.1f})")
         cells.append(line)
-    return _table(title, head, cells)
+    return text_table(title, head, cells)
 
 
 def _neurons(rows: Sequence[Row]) -> str:
@@ -154,19 +163,21 @@ def _neurons(rows: Sequence[Row]) -> str:
         )
         for row in rows
     ]  # fmt: skip
-    return _table("Every neuron: ms (times the floor), and times faster than torch", head, cells)
+    return text_table("Every neuron: ms (times the floor), times faster than torch", head, cells)
 
 
-def _targets(rows: Sequence[Row]) -> str:
+def target_table(rows: Sequence[Row]) -> str:
+    """What was wanted and what came out."""
     cells = []
     for row in rows:
         limit = f"<= {row['at_most']:g}" if "at_most" in row else f">= {row['at_least']:g}"
         passed = "pass" if row["met"] else "MISS"
         cells.append((row["kind"], row["name"], row["where"], f"{row['value']:g}", limit, passed))
-    return _table("Targets", ("kind", "what", "where", "measured", "wanted", ""), cells)
+    return text_table("Targets", ("kind", "what", "where", "measured", "wanted", ""), cells)
 
 
-def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def text_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns of the same width each."""
     widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-__all__ = ["Timing", "interleaved"]
+__all__ = ["Timing", "interleaved", "rounds_of", "summary"]
 
 _SHORT = 1e-3  # seconds
 _FEWEST, _MOST = 7, 400  # rounds
@@ -46,7 +46,21 @@ def interleaved(
     clock: Clock = time.process_time,
     short: float = _SHORT,
 ) -> dict[str, Timing]:
-    """Call all contenders in turn until the time is over.
+    """Times of all contenders, called in turn until the time is over; see :func:`rounds_of`."""
+    made = rounds_of(contenders, seconds, clock, short)
+    return {name: summary(values) for name, values in made.items()}
+
+
+def rounds_of(
+    contenders: Mapping[str, Callable[[], object]],
+    seconds: float,
+    clock: Clock = time.process_time,
+    short: float = _SHORT,
+) -> dict[str, list[float]]:
+    """Milliseconds of each contender in each round.
+
+    The values of one round are neighbours in time, so the ratio of two contenders is best taken
+    round by round.
 
     Args:
         contenders: what to call, by name.
@@ -71,7 +85,7 @@ def interleaved(
                 spent = clock() - start
                 if made >= 0:
                     times[name].append(spent / count * 1e3)
-    return {name: _summary(values) for name, values in times.items()}
+    return times
 
 
 def _repeats(call: Callable[[], object], clock: Clock, short: float) -> int:
@@ -82,7 +96,8 @@ def _repeats(call: Callable[[], object], clock: Clock, short: float) -> int:
     return max(1, min(1000, int(short / max(clock() - start, 1e-7))))
 
 
-def _summary(values: list[float]) -> Timing:
+def summary(values: list[float]) -> Timing:
+    """Median and quartiles."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return Timing(middle, low, high, len(values))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
@@ -51,5 +52,12 @@ napoleon_use_ivar = True
 suppress_warnings = ["ref.python"]
 
 
+def own_branch(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Unfolds the side bar as far as the page; all of it on 400 pages is most of the work."""
+    if toctree := context.get("toctree"):
+        context["toctree"] = lambda **options: toctree(**{**options, "collapse": True})
+
+
 def setup(app: Sphinx) -> None:
     app.add_lexer("mermaid", TextLexer)  # GitHub draws these blocks; here they stay text
+    app.connect("html-page-context", own_branch, priority=400)  # before the theme's, 500

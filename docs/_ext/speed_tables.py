@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +44,7 @@ def results(folder: Path = RESULTS) -> list[Row]:
     """All measurements that pages show, those on a CPU first."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     known = ("neuron", "training", "events", "reconstruct", "networks", "models")
+    known += ("trainer", "sequences", "distributed")
     ours = [r for r in found if r.get("benchmark") in known and r.get("schema") == 1]
     return sorted(ours, key=lambda r: (r["settings"].get("device", "cpu") != "cpu", r["benchmark"]))
 
@@ -169,10 +171,10 @@ def start(result: Row, say: Say) -> Table:
     return Table([say("what"), say("ms")], rows)
 
 
-def targets(result: Row, say: Say) -> Table:
+def targets(result: Row, say: Say, part: str = "targets") -> Table:
     """What was wanted and what came out."""
     cells = []
-    for row in result["targets"]:
+    for row in result[part]:
         limit = f"≤ {row['at_most']:g}" if "at_most" in row else f"≥ {row['at_least']:g}"
         where = row["where"].replace("ms", say("ms"))
         met = say("yes" if row["met"] else "no")
@@ -269,6 +271,41 @@ def models(result: Row, say: Say) -> Table:
     return Table(head, cells)
 
 
+def trainer(result: Row, say: Say) -> Table:
+    """One training step: the loop written out, the Trainer, SpikingJelly."""
+    names = ("bare", "trainer", "channels_last", "spikingjelly")
+    head = [say("network"), *(f"{say(name)}, {say('ms')}" for name in names)]
+    head += [say("trainer over bare"), say("faster than").format("SpikingJelly"), say("ceiling")]
+    cells = []
+    for row in result["trainer"]:
+        line = [row["network"]]
+        line += [number(row["ms"][name]["ms"] / row["batches"]) for name in names]
+        line += [f"{row['overhead']:.3f}", *(f"{row[key]:.2f}" for key in ("gain", "ceiling"))]
+        cells.append(line)
+    return Table(head, cells)
+
+
+def resume(result: Row, say: Say) -> Table:
+    """Fresh processes until their first training step is done."""
+    found = result["resume"]
+    cells = [
+        [say(name), f"{row['seconds']:.2f}", f"{row['samples_read']:.0f}"]
+        for name, row in found["rows"].items()
+    ]
+    return Table([say("start of the run"), say("seconds"), say("samples read")], cells)
+
+
+def sequences(result: Row, say: Say) -> Table:
+    """Memory and time of a step over many time steps."""
+    head = [say(word) for word in ("network", "option", "peak, MiB", "of plain", "ms", "of plain")]
+    cells = []
+    for row in result["sequences"]:
+        line = [f"{row['network']}, T = {row['T']}", say(row["way"])]
+        line += [number(row["peak_bytes"] / 2**20), f"{row['memory']:.2f}"]
+        cells.append([*line, number(row["ms"]["ms"]), f"{row['time']:.2f}"])
+    return Table(head, cells)
+
+
 def machine(result: Row, say: Say) -> Table:
     """What was measured on."""
     cpu, settings = result["cpu"], result["settings"]
@@ -299,6 +336,10 @@ TABLES: dict[str, Callable[[Row, Say], Table]] = {
     "videos": videos,
     "networks": networks,
     "models": models,
+    "trainer": trainer,
+    "resume": resume,
+    "sequences": sequences,
+    "trainer_targets": partial(targets, part="trainer_targets"),
     "machine": machine,
 }
 

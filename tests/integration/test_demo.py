@@ -38,10 +38,9 @@ def test_learns_digits_rebuilds_a_picture_and_keeps_every_spike(tmp_path):
         (("--spikes", "short.dat", "--height", 250, "--width", 400), "short.dat"),
     ],
 )
-def test_bad_input_is_one_line_before_any_work(arguments, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_bad_input_is_one_line_before_any_work(arguments, message, tmp_path, forked_script):
     (tmp_path / "short.dat").write_bytes(bytes(100))
-    shown = run_demo("--out", tmp_path / "out", *arguments)
+    shown = forked_script(DEMO, tmp_path, "--out", tmp_path / "out", *arguments)
     assert shown.returncode == 2
     assert message in shown.stderr.splitlines()[-1]
     assert "Traceback" not in shown.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import subprocess
 import sys
@@ -42,18 +41,13 @@ def runnable(document: Path) -> list[Block]:
     return [block for block in python if not block.info.startswith("no-run")]
 
 
-def run(code_blocks: list[Block], folder: Path) -> str:
-    """Runs blocks one after the other in one namespace; returns what went wrong, if anything."""
+def script_of(code_blocks: list[Block]) -> str:
+    """Runs blocks one after the other in one namespace."""
     script = "namespace = {'__name__': '__main__'}\n"
     for block in code_blocks:
         padded = "\n" * (block.line - 1) + block.code  # tracebacks show the document's lines
         script += f"exec(compile({padded!r}, 'document', 'exec'), namespace)\n"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=folder, env={**os.environ, "MPLBACKEND": "Agg", "PYTHONIOENCODING": "utf-8"},
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    return done.stderr if done.returncode else ""
+    return script
 
 
 def name_of(document: Path) -> str:
@@ -80,9 +74,9 @@ def skeleton(code: str) -> str:
 
 
 @pytest.mark.parametrize("document", said_once(), ids=name_of)
-def test_python_blocks_run(document: Path, tmp_path: Path) -> None:
-    problem = run(runnable(document), tmp_path)
-    assert not problem, f"{name_of(document)}:\n{problem}"
+def test_python_blocks_run(document: Path, tmp_path: Path, forked) -> None:
+    done = forked(script_of(runnable(document)), tmp_path)
+    assert done.returncode == 0, f"{name_of(document)}:\n{done.stderr}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
@@ -140,11 +134,8 @@ sys.exit(any(doctest.testmod(module).failed for module in modules))
 
 
 @pytest.mark.parametrize("package", sorted(path.name for path in ROOT.glob("packages/*/src/*")))
-def test_examples_in_docstrings_run(package: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", EXAMPLES, package],
-        cwd=tmp_path, env={**os.environ, "MPLBACKEND": "Agg"}, capture_output=True, text=True,
-    )  # fmt: skip
+def test_examples_in_docstrings_run(package: str, tmp_path: Path, forked) -> None:
+    done = forked(EXAMPLES, tmp_path, package)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

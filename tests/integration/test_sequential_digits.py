@@ -36,9 +36,8 @@ def test_memory_helps_even_in_a_quick_run(tmp_path):
         (("--out", "nowhere/curves.png"), "no folder nowhere"),
     ],
 )
-def test_bad_input_is_refused_before_any_work(arguments, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    shown = run_example(*arguments)
+def test_bad_input_is_refused_before_any_work(arguments, message, tmp_path, forked_script):
+    shown = forked_script(EXAMPLE, tmp_path, *arguments)
     assert shown.returncode == 2
     assert message in shown.stderr.splitlines()[-1]
     assert "Traceback" not in shown.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,40 +25,33 @@ def complaints(tool, tree: Path) -> list[str]:
     return [line for line in done.stderr.splitlines() if "injected" in line]
 
 
-@pytest.mark.parametrize(
-    ("module", "line", "expected"),
-    [
-        ("sj_layers.injected", "import scipy.signal", 'declare: add "scipy"'),
-        ("sj_models.injected", "from PIL import Image", 'declare: add "pillow"'),
-        ("sj_train.injected", "def f():\n    import scipy", 'declare: add "scipy"'),
-        ("sj_neurons.injected", "import sj_layers", 'declare: add "sj-layers"'),
-        ("sj_datasets.injected", "from sj_neurons import base", 'declare: add "sj-neurons"'),
-        ("sj_layers.injected", "import matplotlib.pyplot", "only in the extra 'plot'"),
-        ("sj_train.injected", "try:\n    import sj_nir\nexcept ImportError: ...", "extra 'nir'"),
-    ],
-)
-def test_a_wrong_import_is_found(tool, tree: Path, module: str, line: str, expected: str) -> None:
-    inject(tree, module, line)
-    (complaint,) = complaints(tool, tree)
-    assert "injected.py:" in complaint
-    assert expected in complaint
+WRONG = [
+    ("sj_layers", "import scipy.signal", 'declare: add "scipy"'),
+    ("sj_models", "from PIL import Image", 'declare: add "pillow"'),
+    ("sj_train", "def f():\n    import scipy", 'declare: add "scipy"'),
+    ("sj_neurons", "import sj_layers", 'declare: add "sj-layers"'),
+    ("sj_datasets", "from sj_neurons import base", 'declare: add "sj-neurons"'),
+    ("sj_layers", "import matplotlib.pyplot", "only in the extra 'plot'"),
+    ("sj_train", "try:\n    import sj_nir\nexcept ImportError: ...", "extra 'nir'"),
+]
+RIGHT = [
+    ("sj_layers", "import json, torch\nfrom . import __version__"),
+    ("sj_layers", "def f():\n    import matplotlib"),
+    ("sj_layers", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import matplotlib"),
+    ("sj_train", "def f():\n    return import_module('sj_nir')"),
+]
 
 
-@pytest.mark.parametrize(
-    ("module", "line"),
-    [
-        ("sj_layers.injected", "import json, torch\nfrom . import __version__"),
-        ("sj_layers.injected", "def f():\n    import matplotlib"),
-        (
-            "sj_layers.injected",
-            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import matplotlib",
-        ),
-        ("sj_train.injected", "def f():\n    return import_module('sj_nir')"),
-    ],
-)
-def test_a_right_import_passes(tool, tree: Path, module: str, line: str) -> None:
-    inject(tree, module, line)
-    assert complaints(tool, tree) == []
+def test_wrong_imports_are_found_and_right_ones_pass(tool, tree: Path) -> None:
+    for number, (package, line, _) in enumerate(WRONG):
+        inject(tree, f"{package}.injected_wrong_{number}", line)
+    for number, (package, line) in enumerate(RIGHT):
+        inject(tree, f"{package}.injected_right_{number}", line)
+    found = complaints(tool, tree)
+    assert len(found) == len(WRONG)
+    for number, (_, _, expected) in enumerate(WRONG):
+        (complaint,) = (text for text in found if f"injected_wrong_{number}.py:" in text)
+        assert expected in complaint
 
 
 def test_a_dependency_nobody_imports_is_found_unless_a_reason_is_given(tool, tree: Path) -> None:
@@ -107,24 +101,24 @@ def test_contracts_and_declarations_must_agree(tool, tree: Path) -> None:
     assert "forbids sj_models -> sj_datasets, which sj-models declares" in done.stderr
 
 
+CONTRACTS = [
+    ("sj_neurons", "import sj_layers", "Nothing imports upwards"),
+    ("sj_layers", "def f():\n    import sj_models", "Nothing imports upwards"),
+    ("sj_models", "import sj_datasets", "Models and NIR know neither data"),
+    ("sj_train", "import sj_layers", "The training core knows no model"),
+    ("sz_models", "import sj_layers", "Reconstruction stands beside"),
+    ("sj_datasets", "import torch", "Data need no torch"),
+    ("sj_layers", "import cupy", "Only the kernels touch CuPy"),
+    ("sj_train", "import torchvision", "No torchvision"),
+]
+
+
 @pytest.mark.skipif(
     importlib.util.find_spec("importlinter") is None, reason="import-linter is not installed"
 )
-@pytest.mark.parametrize(
-    ("module", "line", "contract"),
-    [
-        ("sj_neurons.injected", "import sj_layers", "Nothing imports upwards"),
-        ("sj_layers.injected", "def f():\n    import sj_models", "Nothing imports upwards"),
-        ("sj_models.injected", "import sj_datasets", "Models and NIR know neither data"),
-        ("sj_train.injected", "import sj_layers", "The training core knows no model"),
-        ("sz_models.injected", "import sj_layers", "Reconstruction stands beside"),
-        ("sj_datasets.injected", "import torch", "Data need no torch"),
-        ("sj_layers.injected", "import cupy", "Only the kernels touch CuPy"),
-        ("sj_train.injected", "import torchvision", "No torchvision"),
-    ],
-)
-def test_a_broken_contract_fails(tree: Path, module: str, line: str, contract: str) -> None:
-    inject(tree, module, line)
+def test_broken_contracts_fail(tree: Path) -> None:
+    for number, (package, line, _) in enumerate(CONTRACTS):
+        inject(tree, f"{package}.injected_{number}", line)
     sources = os.pathsep.join(str(path) for path in sorted(tree.glob("packages/*/src")))
     done = subprocess.run(
         [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()",
@@ -134,4 +128,10 @@ def test_a_broken_contract_fails(tree: Path, module: str, line: str, contract: s
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     broken = [text for text in done.stdout.splitlines() if " BROKEN" in text]
-    assert any(text.startswith(contract) for text in broken), done.stdout
+    _, _, details = done.stdout.partition("Broken contracts")
+    # each contract is a heading, underlined, and the imports against it
+    sections = re.split(r"\n(?=[^\n]+\n-{4,}\n)", details)
+    for number, (package, line, contract) in enumerate(CONTRACTS):
+        assert any(text.startswith(contract) for text in broken), done.stdout
+        (section,) = (text for text in sections if text.startswith(contract))
+        assert f"{package}.injected_{number} -> {line.split()[-1]} (l." in section

@@ -30,11 +30,10 @@ def run_example(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_the_loss_falls(config: Path) -> None:
+def test_the_loss_falls(config: Path, tmp_path: Path, forked_script) -> None:
     small = next(text for name, text in SMALL.items() if name in config.stem)
-    shown = run_example(
-        config, "--epochs", 3, "--limit", 60, "--set", "training.batch_size=18", *small
-    )
+    options = ("--epochs", 3, "--limit", 60, "--set", "training.batch_size=18", *small)
+    shown = forked_script(EXAMPLE, tmp_path, config, *options)
     assert shown.returncode == 0, shown.stderr
     losses = [float(number) for number in re.findall(r"loss (\S+)  ", shown.stdout)]
     assert len(losses) == 3
@@ -42,14 +41,14 @@ def test_the_loss_falls(config: Path) -> None:
     assert re.search(r"(%|loss \d\.\d+)$", shown.stdout.strip())
 
 
-def test_images_of_a_file_and_mistakes(tmp_path: Path) -> None:
+def test_images_of_a_file_and_mistakes(tmp_path: Path, forked_script) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "x.npz", x=rng.integers(0, 256, (12, 3, 32, 32), np.uint8), y=np.arange(12))
     config = ROOT / "packages" / "sj-models" / "configs" / "mae_tiny.yaml"
     shown = run_example(config, "--epochs", 1, "--data", tmp_path / "x.npz")
     assert shown.returncode == 0, shown.stderr
-    wrong = run_example(config, "--set", "model.backbone.depht=3")
+    wrong = forked_script(EXAMPLE, tmp_path, config, "--set", "model.backbone.depht=3")
     assert wrong.returncode == 2
     assert wrong.stderr.count("\n") == 1 and "depht" in wrong.stderr
-    missing = run_example(config, "--data", tmp_path / "none.npz")
+    missing = forked_script(EXAMPLE, tmp_path, config, "--data", tmp_path / "none.npz")
     assert missing.returncode == 2 and "none.npz" in missing.stderr

@@ -328,9 +328,10 @@ def test_too_small_a_disk_is_noticed_before(site, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
-def test_a_full_disk_keeps_what_has_arrived(site, tmp_path):
+def test_a_full_disk_keeps_what_has_arrived(site, tmp_path, monkeypatch):
     import resource as limits
 
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python would cut it short
     before = limits.getrlimit(limits.RLIMIT_FSIZE)
     limits.setrlimit(limits.RLIMIT_FSIZE, (300_000, before[1]))
     try:

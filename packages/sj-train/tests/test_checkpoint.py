@@ -10,6 +10,7 @@ from torch import nn
 from sj_train import CheckpointError, TrainingState, load_checkpoint, save_checkpoint
 from sj_train.checkpoint import BEST, LATEST
 from sj_train.errors import OutputError
+from sj_train.optim import build_scheduler
 from sj_train.resume import find_checkpoint, load_model_weights, resume
 
 
@@ -169,3 +170,47 @@ def test_latest_is_looked_up_in_the_folder(tmp_path):
     assert find_checkpoint("latest", tmp_path) == tmp_path / LATEST
     with pytest.raises(CheckpointError, match="needs a checkpoint folder"):
         find_checkpoint("latest", None)
+
+
+def scheduled(net: nn.Module, epochs: int, warmup_epochs: int = 2) -> TrainingState:
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    scheduler = build_scheduler(
+        optimizer, "cosa", epochs=epochs, step_size=1, gamma=0.5,
+        warmup_epochs=warmup_epochs, warmup_method="linear", warmup_decay=0.01,
+    )  # fmt: skip
+    return TrainingState(net, optimizer, scheduler, args={"epochs": epochs, "lr": 0.1})
+
+
+def rates(state: TrainingState, epochs: int) -> list[float]:
+    """Learning rates of the coming epochs."""
+    found = []
+    for _ in range(epochs):
+        found.append(state.optimizer.param_groups[0]["lr"])
+        state.optimizer.step()
+        state.scheduler.step()
+    return found
+
+
+def test_more_epochs_follow_the_longer_schedule(make_net, tmp_path, caplog):
+    short, whole, resumed = (scheduled(make_net(), epochs) for epochs in (4, 12, 12))
+    rates(short, 4)
+    finish(short, tmp_path, 3, 50.0)
+    resume(resumed, tmp_path / LATEST)
+    assert "4 epochs, this run has 12" in caplog.text
+    assert rates(resumed, 8) == rates(whole, 12)[4:]
+
+
+def test_a_learning_rate_that_stays_is_told(make_net, tmp_path, caplog):
+    finish(scheduled(make_net(), 4), tmp_path, 0, 50.0)
+    state = scheduled(make_net(), 4)
+    state.args["lr"] = 0.5
+    resume(state, tmp_path / LATEST)
+    assert "--lr stays 0.1 as in the checkpoint" in caplog.text
+
+
+def test_a_foreign_checkpoint_of_another_schedule_is_refused(make_net, tmp_path):
+    content = scheduled(make_net(), 4, warmup_epochs=0).to_dict()
+    del content["classes"]
+    torch.save(content, tmp_path / "foreign.pth")
+    with pytest.raises(CheckpointError, match=r"another schedule than this run's SequentialLR"):
+        resume(scheduled(make_net(), 4), tmp_path / "foreign.pth")

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from onnx.reference import ReferenceEvaluator
 from PIL import Image
 
+import sj_nir
 from sj_train.cli import main
+from sj_train.cli.plot import draw_curves
 from sj_train.read_log import read_log
 
 TRAINER = """
@@ -87,28 +90,14 @@ def test_torch_export_computes_the_same(target, trained, tmp_path, capsys):
     torch.testing.assert_close(averaged["1.weight"], stored["model_ema"]["module.1.weight"])
 
 
-def test_nir_export_names_its_extra_or_writes(target, trained, tmp_path, capsys):
+def test_nir_export(target, trained):
     words = ["export", target, trained, "--format", "nir", "--shape", "2,1,3,8,8"]
-    try:
-        import sj_nir
-    except ImportError:
-        assert "sj-train[nir]" in fails(capsys, *words)
-        return
     main([str(word) for word in words])
     assert sj_nir.import_from_nir(str(trained.with_suffix(".nir"))) is not None
 
 
-def test_onnx_export_names_its_extra_or_writes(target, trained, capsys):
+def test_onnx_export_computes_the_same(target, trained):
     words = ["export", target, trained, "--format", "onnx", "--shape", "2,1,3,8,8"]
-    try:
-        import onnxscript
-    except ImportError:
-        assert "sj-train[onnx]" in fails(capsys, *words)
-        assert not trained.with_suffix(".onnx").exists()
-        return
-    assert onnxscript
-    from onnx.reference import ReferenceEvaluator
-
     main([str(word) for word in words])
     main(["export", target, str(trained), "--format", "torch", "--shape", "2,1,3,8,8"])
     net = ReferenceEvaluator(str(trained.with_suffix(".onnx")))
@@ -130,6 +119,20 @@ def test_curves_of_two_logs(trained, tmp_path, capsys):
     assert "nothing" in fails(capsys_cleared(capsys), "plot", log, "--tag", "nothing")
 
 
+def test_the_legend_says_what_differs():
+    runs = ["logs/net18_b4_lr0.1_seed1", "logs/net34_b4_lr0.1_seed1"]
+    figure = draw_curves({run: {"lr": [(0, 0.1), (2, 0.2)]} for run in runs}, ["lr"])
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["net18", "net34"]
+    assert [line.get_color() for line in figure.axes[0].lines] == ["C0", "C1"]
+    assert all(tick % 1 == 0 for tick in figure.axes[0].get_xticks())
+
+
+def test_equal_names_are_told_apart_by_their_paths():
+    figure = draw_curves({f"{part}/net": {"lr": [(0, 0.1)]} for part in "ab"}, ["lr"])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a/net", "b/net"]
+
+
 def capsys_cleared(capsys):
     capsys.readouterr()
     return capsys
@@ -144,6 +147,25 @@ def test_summary_of_logs_and_checkpoints(trained, tmp_path, capsys):
     assert checkpoint["max_test_acc1"] == run["best test_acc1"]
     main(["summary", log])
     assert "  last epoch: 1\n" in capsys.readouterr().out
+
+
+def test_summary_and_curves_of_script_recipes(tmp_path, capsys):
+    content = {"net": {"w": torch.zeros(2, 3)}, "epoch": 4, "max_test_psnr": 31.5}
+    torch.save(content, tmp_path / "checkpoint_max.pth")
+    rows = '{"epoch": 0, "test_psnr": 31.5, "test_acc": 0.5}\n{"epoch": 1, "test_psnr": 30}\n'
+    (tmp_path / "scalars.jsonl").write_text(rows)
+    main(["summary", str(tmp_path), str(tmp_path / "checkpoint_max.pth"), "--json"])
+    run, checkpoint = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert run["best test_psnr"] == 31.5 and run["test_psnr"] == 30 and run["test_acc"] == 0.5
+    assert checkpoint["max_test_psnr"] == 31.5
+    assert checkpoint["epoch"] == 4 and checkpoint["numbers"] == 6
+    main(["plot", str(tmp_path), "--output", str(tmp_path / "c.png")])
+    with Image.open(tmp_path / "c.png") as picture:
+        assert picture.width == 2 * 540  # a panel for each score
+    torch.save({"weights": {}}, tmp_path / "other.pth")
+    assert "is no training checkpoint" in fails(
+        capsys_cleared(capsys), "summary", tmp_path / "other.pth"
+    )
 
 
 def test_logs_of_other_programs_are_read(tmp_path):
@@ -191,6 +213,38 @@ def test_exports_that_cannot_work(target, trained, tmp_path, capsys):
     torch.save(content, trained)
     assert "holds no averaged model" in fails(capsys, *words, "2,1,3,8,8", "--ema")
     assert not trained.with_suffix(".pt2").exists()
+
+
+def test_what_onnx_cannot_express_is_one_line(target, trained):
+    odd = "import torch\nfrom torch import nn\nclass Odd(nn.Module):\n    def forward(self, x):\n"
+    odd += "        return x + torch.linalg.eigvals(x).abs().unsqueeze(-1)\n"
+    Path(target).write_text(odd + TRAINER.replace("nn.Flatten(2)", "Odd(), nn.Flatten(2)"))
+    content = torch.load(trained, weights_only=True)
+    shifted = {f"{int(k[0]) + 1}{k[1:]}": v for k, v in content["model"].items()}
+    torch.save({**content, "model": shifted}, trained)
+    words = ["export", target, trained, "--format", "onnx", "--shape", "2,1,3,8,8"]
+    command = [sys.executable, "-W", "error", "-m", "sj_train.cli", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("sj-train export: error: ONNX cannot express the network: ")
+    assert done.stderr.count("\n") == 1 and "linalg_eig" in done.stderr
+    assert "\x1b" not in done.stderr
+    assert not trained.with_suffix(".onnx").exists()
+
+
+def test_a_net_that_ends_in_a_single_number(target, trained, capsys):
+    Path(target).write_text(
+        TRAINER.replace("num_classes))", "num_classes), neuron.ParametricLIFNode(step_mode='m'))")
+    )
+    content = torch.load(trained, weights_only=True)
+    content["model"]["4.w"] = torch.tensor(0.0)
+    torch.save(content, trained)
+    words = ["export", target, trained, "--format", "torch", "--shape", "2,1,3,8,8"]
+    main([str(word) for word in words])
+    capsys.readouterr()
+    content["model"] = {"4.w": torch.tensor(0.0)}
+    torch.save(content, trained)
+    assert "argument --classes: is required" in fails(capsys, *words)
 
 
 def test_several_trainers_must_be_named(target, capsys):

@@ -38,7 +38,6 @@ def test_options_come_from_the_file_and_the_command_line_wins(tmp_path):
 
 
 def test_json_and_yaml_say_the_same(tmp_path):
-    pytest.importorskip("yaml")
     (tmp_path / "run.json").write_text('{"lr": 0.5, "resume": null}')
     (tmp_path / "run.yaml").write_text("lr: 0.5\nresume: null\n")
     assert parse(tmp_path / "run.json") == parse_renamed(tmp_path)

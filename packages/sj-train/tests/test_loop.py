@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,9 +12,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from sj_train import ModelEma, fit
+from sj_train import ModelEma, fit, load_checkpoint
 from sj_train.errors import NonFiniteLossError, OutputError, RunExistsError
-from sj_train.scalars import read_rows
+from sj_train.scalars import ScalarLog, read_rows
 
 TAGS = {"train_loss", "train_acc1", "train_acc5", "test_loss", "test_acc1", "test_acc5"}
 
@@ -22,7 +23,7 @@ SCRIPT = '''
 import os, random, signal, sys
 import torch
 from sj_neurons import neuron, surrogate
-from sj_train import ModelEma, fit
+from sj_train import ModelEma, fit, load_checkpoint
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -235,10 +236,28 @@ def test_a_folder_that_cannot_be_made_is_named(make_net, make_loaders, tmp_path)
 
 
 def test_leftovers_of_a_killed_write_are_removed(make_net, make_loaders, tmp_path):
-    (tmp_path / ".checkpoint_0.pth.abc.tmp").touch()
+    mine, running = ".notes.tmp", f".checkpoint_latest.pth.{os.getppid()}.tmp"
+    for name in (".checkpoint_0.pth.999999999.tmp", mine, running):
+        (tmp_path / name).touch()
     data, options = settings(make_net, make_loaders, checkpoint_dir=tmp_path)
     fit(*data, **options)
-    assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
+    assert {name for name in os.listdir(tmp_path) if name.endswith(".tmp")} == {mine, running}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_vanished_log_costs_no_epoch(make_net, make_loaders, tmp_path, monkeypatch):
+    folders = {"log_dir": tmp_path / "log", "checkpoint_dir": tmp_path / "pt"}
+    data, options = settings(make_net, make_loaders, **folders)
+    write = ScalarLog.write
+
+    def vanish(log, epoch, row):
+        shutil.rmtree(tmp_path / "log")
+        write(log, epoch, row)
+
+    monkeypatch.setattr(ScalarLog, "write", vanish)
+    with pytest.raises(OutputError, match=r"cannot write in .*log: No such file"):
+        fit(*data, **options)
+    assert load_checkpoint(tmp_path / "pt" / "checkpoint_latest.pth")["epoch"] == 0
 
 
 def test_no_epochs_is_an_error(make_net, make_loaders):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sj_train.errors import ClassCountError
+from sj_train.errors import ClassCountError, DataError
 from sj_train.metrics import check_classes, top1_top5
 
 
@@ -34,3 +34,14 @@ def test_outputs_with_a_time_axis_are_refused():
 def test_labels_without_an_output_are_refused(target):
     with pytest.raises(ClassCountError, match="3 outputs"):
         check_classes(torch.zeros(2, 3), target)
+
+
+def test_labels_with_an_axis_are_refused():
+    with pytest.raises(DataError, match=r"\[N, 1\]"):
+        check_classes(torch.zeros(2, 3), torch.tensor([[0], [1]]))
+
+
+def test_negative_labels_are_refused_but_ignored_ones():
+    check_classes(torch.zeros(2, 3), torch.tensor([-100, 2]))
+    with pytest.raises(ClassCountError, match="the data hold class -1, the model has 3 outputs"):
+        check_classes(torch.zeros(2, 3), torch.tensor([-1, 2]))

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sj_train.errors import ClassCountError
+from sj_train.errors import ClassCountError, DataError
 from sj_train.mix import MixCollate, cutmix, eventmix, mixup
 
 N, K = 4, 3
@@ -94,3 +94,12 @@ def test_labels_beyond_the_classes_are_refused():
 def test_integer_frames_are_refused():
     with pytest.raises(ValueError, match=r"floating-point batch .* got torch.uint8"):
         mixup(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), weights(), 0.5)
+
+
+def test_labels_that_are_no_classes_are_refused():
+    x = torch.rand(1, 2, 2)
+    collate = MixCollate(3, mixup_alpha=1.0)
+    with pytest.raises(ClassCountError, match="the data hold class -1"):
+        collate([(x, -1), (x, 0)])
+    with pytest.raises(DataError, match=r"one class per sample, got labels torch.int64 \(2, 1\)"):
+        collate([(x, torch.tensor([1])), (x, torch.tensor([0]))])

@@ -7,8 +7,6 @@ from sj_train.errors import DataError
 from sj_train.recipes import classify
 from sj_train.recipes.named_data import named_pair
 
-pytest.importorskip("sj_datasets", exc_type=ModuleNotFoundError)
-
 
 class Pooled(torch.nn.Module):
     """Stands in for a network of the zoo: ``[T, N, C, H, W]`` to ``[T, N, K]``."""
@@ -86,7 +84,6 @@ def test_bad_input_is_one_line(tmp_path, capsys):
 
 
 def test_zoo_network(tmp_path):
-    pytest.importorskip("sj_models.create", exc_type=ModuleNotFoundError)
     trainer = classify.ZooTrainer()
     args = trainer.get_args_parser().parse_args(["--dataset", "NMNIST", "--T", "2"])
     net = trainer.load_model(args, 10)

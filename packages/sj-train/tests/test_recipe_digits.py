@@ -1,17 +1,10 @@
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from sj_train import load_checkpoint
 from sj_train.errors import OptionError, RunExistsError
 from sj_train.recipes import lif_digits
-
-pytestmark = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("sj_layers", "sj_models")),
-    reason="needs the extra recipes",
-)
 
 
 def options(out, *more: str):
@@ -31,7 +24,6 @@ def test_fake_digits(tmp_path, model):
 
 
 def test_real_digits_learn_quickly(tmp_path):
-    pytest.importorskip("sklearn")
     history = lif_digits.run(options(tmp_path, "--epochs", "6", "--channels", "8", "--lr", "0.01"))
     assert history.last["test_acc1"] > 80
 
@@ -50,6 +42,8 @@ def test_batch_larger_than_the_data(tmp_path):
 def test_command(tmp_path, capsys):
     lif_digits.main(["--fake-data", "--epochs", "1", "--output-dir", str(tmp_path)])
     assert "test accuracy: " in capsys.readouterr().out
+    lif_digits.main(["--fake", "--output-dir", str(tmp_path / "short")])  # abbreviated
+    assert load_checkpoint(tmp_path / "short/checkpoints/checkpoint_latest.pth")["epoch"] == 2
     with pytest.raises(SystemExit) as stop:
         lif_digits.main(["--fake-data", "--T", "0", "--output-dir", str(tmp_path)])
     assert stop.value.code == 2

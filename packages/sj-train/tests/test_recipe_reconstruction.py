@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 import torch
 from PIL import Image
@@ -9,9 +7,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from sj_train.recipes import train_reconstruction
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("sz_models") is None, reason="needs the extra reconstruction"
-)
 FAKE = ["--fake-data", "--device", "cpu", "--height", "16", "--width", "16", "--epochs", "1"]
 
 
@@ -59,6 +54,29 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     assert all(torch.equal(value, nets[1][key]) for key, value in nets[0].items())
 
 
+def test_fake_frames_hold_the_crops(tmp_path):
+    words = ["--fake-data", "--device", "cpu", "--epochs", "1", "--output-dir", str(tmp_path)]
+    train_reconstruction.main([*words, "--crop-size", "44"])
+    (sheet,) = tmp_path.rglob("epoch_0.png")
+    with Image.open(sheet) as picture:
+        assert picture.width == 2 * 96 + 4  # 48 pixels, twice as large
+
+
+def test_fake_frames_of_two_sizes_in_one_folder(tmp_path):
+    train(tmp_path)
+    train(tmp_path, "--width", "24", "--clean")
+    assert len(list((tmp_path / "fake_data").iterdir())) == 2
+
+
+def test_clean_removes_the_pictures_of_the_earlier_run(tmp_path):
+    train(tmp_path)
+    folder = tmp_path / "base_base_b2_e1_lr0.001_seed2020"
+    (folder / "visuals" / "epoch_7.png").touch()
+    (folder / "visuals" / "mine.png").touch()
+    train(tmp_path, "--clean")
+    assert {p.name for p in (folder / "visuals").iterdir()} == {"epoch_0.png", "mine.png"}
+
+
 def test_network_with_losses_of_its_own(tmp_path):
     train(tmp_path, "--method", "ssml")
     log = EventAccumulator(str(tmp_path / "ssml_base_b2_e1_lr0.001_seed2020")).Reload()
@@ -92,4 +110,6 @@ def test_missing_streams(tmp_path, capsys):
         with pytest.raises(SystemExit) as stop:
             train_reconstruction.main([*argv, *more])
         assert stop.value.code == 2
-        assert told in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert told in said and "=True" not in said
+    assert "or try --fake-data" in said

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -15,15 +14,6 @@ from sj_train.recipes import (
     conv_fashion_mnist,
     rate_training,
     rsnn_sequential_fmnist,
-)
-
-NEEDED = ("sj_layers", "sj_models", "sj_datasets", "matplotlib")
-pytestmark = pytest.mark.skipif(
-    any(
-        importlib.util.find_spec(name) is None
-        for name in ("sj_layers", "sj_models", "sj_datasets", "matplotlib")
-    ),
-    reason="needs the extra recipes",
 )
 
 KEYS = {"net", "optimizer", "lr_scheduler", "epoch", "max_test_acc"}
@@ -42,7 +32,7 @@ def run_csnn(out, *more: str) -> None:
 
 def test_documented_files_of_conv_fashion_mnist(tmp_path):
     run_csnn(tmp_path)
-    folder = tmp_path / "T2_b64_adam_lr0.01_c8"
+    folder = tmp_path / "T2_b64_adam_lr0.003_c8"
     for name in ("checkpoint_latest.pth", "checkpoint_max.pth"):
         stored = torch.load(folder / name, weights_only=True)
         assert stored.keys() >= KEYS and stored["epoch"] == 0
@@ -60,7 +50,7 @@ def test_folder_says_amp(tmp_path):
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     run_csnn(whole, "-epochs", "2")
-    name = "T2_b64_adam_lr0.01_c8"
+    name = "T2_b64_adam_lr0.003_c8"
 
     class Killed(Exception):
         pass
@@ -87,7 +77,7 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
 
 def test_checkpoints_of_the_original_script_resume(tmp_path):
     run_csnn(tmp_path, "-epochs", "2")
-    folder = tmp_path / "T2_b64_adam_lr0.01_c8"
+    folder = tmp_path / "T2_b64_adam_lr0.003_c8"
     stored = torch.load(folder / "checkpoint_latest.pth", weights_only=True)
     foreign = {key: stored[key] for key in KEYS} | {"epoch": 0}
     torch.save(foreign, tmp_path / "foreign.pth")
@@ -96,7 +86,7 @@ def test_checkpoints_of_the_original_script_resume(tmp_path):
 
 def test_encoder_pictures(tmp_path):
     run_csnn(tmp_path)
-    checkpoint = tmp_path / "T2_b64_adam_lr0.01_c8" / "checkpoint_max.pth"
+    checkpoint = tmp_path / "T2_b64_adam_lr0.003_c8" / "checkpoint_max.pth"
     draw = ["-b", "1", "-resume", str(checkpoint), "-save-es", str(tmp_path)]
     run_csnn(tmp_path, *draw)
     folder = tmp_path / "visualization" / "0"
@@ -122,20 +112,25 @@ def test_columns_are_read_from_left_to_right():
 
 @pytest.mark.parametrize("model", ["plain", "ss", "fb"])
 def test_sequential_networks(tmp_path, model):
-    pytest.importorskip("sj_models.sequential_nets", exc_type=ModuleNotFoundError)
     rsnn_sequential_fmnist.main([*SMALL, "-model", model, "-out-dir", str(tmp_path)])
-    folder = tmp_path / f"{model}_b64_adam_lr0.01"
+    folder = tmp_path / f"{model}_b64_adam_lr0.003"
     assert torch.load(folder / "checkpoint_max.pth", weights_only=True).keys() >= KEYS
     assert set(scalars(folder)) == TAGS
 
 
 def test_classify_dvsg(tmp_path):
-    pytest.importorskip("sj_models.parametric_lif_net", exc_type=ModuleNotFoundError)
     small = ["-T", "2", "-b", "8", "-channels", "2", "-out-dir", str(tmp_path)]
     classify_dvsg.main([*SMALL, *small])
     folder = tmp_path / "T2_b8_adam_lr0.01_c2"
     assert torch.load(folder / "checkpoint_max.pth", weights_only=True).keys() >= KEYS
     assert set(scalars(folder)) == TAGS
+
+
+@pytest.mark.slow
+def test_fake_gestures_are_learned(tmp_path):
+    classify_dvsg.main(["--fake-data", "-device", "cpu", "-out-dir", str(tmp_path)])
+    (folder,) = tmp_path.glob("T4_*")
+    assert scalars(folder)["test_acc"][-1] > 0.5  # of eleven classes
 
 
 @pytest.mark.parametrize(
@@ -144,7 +139,7 @@ def test_classify_dvsg(tmp_path):
         (["-data-dir", "nowhere"], "-opt: is required"),
         (["-opt", "lion"], "must be sgd or adam, got 'lion'"),
         (["-opt", "sgd"], "-data-dir: is required"),
-        (["-opt", "sgd", "-data-dir", "nowhere"], "nowhere"),
+        (["-opt", "sgd", "-device", "cpu", "-data-dir", "nowhere"], "or try --fake-data"),
         (["-opt", "sgd", "-b", "0"], "argument -b: must be at least 1, got 0"),
         (["-opt", "sgd", "-save-es", "x"], "-save-es: needs -resume"),
         (["--fake-data", "-device", "cpu", "-b", "999"], "less than one batch of 999; lower -b"),
@@ -164,11 +159,11 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, argv, told):
 
 def test_earlier_run_is_kept_unless_cleaned(tmp_path, capsys):
     run_csnn(tmp_path)
-    before = (tmp_path / "T2_b64_adam_lr0.01_c8" / "checkpoint_latest.pth").stat().st_mtime_ns
+    before = (tmp_path / "T2_b64_adam_lr0.003_c8" / "checkpoint_latest.pth").stat().st_mtime_ns
     with pytest.raises(SystemExit):
         run_csnn(tmp_path)
     assert re.search("use -resume .* or -clean", capsys.readouterr().err)
-    path = tmp_path / "T2_b64_adam_lr0.01_c8" / "checkpoint_latest.pth"
+    path = tmp_path / "T2_b64_adam_lr0.003_c8" / "checkpoint_latest.pth"
     assert path.stat().st_mtime_ns == before
     run_csnn(tmp_path, "-clean")
     assert path.stat().st_mtime_ns > before
@@ -188,10 +183,18 @@ def test_foreign_files_are_refused(tmp_path, capsys, text):
 
 def test_checkpoint_of_another_net_is_refused(tmp_path, capsys):
     run_csnn(tmp_path)
-    path = tmp_path / "T2_b64_adam_lr0.01_c8" / "checkpoint_latest.pth"
+    path = tmp_path / "T2_b64_adam_lr0.003_c8" / "checkpoint_latest.pth"
     with pytest.raises(SystemExit):
         run_csnn(tmp_path, "-channels", "4", "-resume", str(path))
     assert "of another model than CSNN" in capsys.readouterr().err
+
+
+def test_fake_data_beside_other_files(tmp_path, capsys):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(SystemExit):
+        run_csnn(tmp_path / "out", "-data-dir", str(tmp_path))
+    said = capsys.readouterr().err
+    assert "leave --fake-data out" in said and "=True" not in said
 
 
 def test_command_line():

@@ -8,10 +8,9 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import sj_datasets
 from sj_train.recipes import from_config, pretrain_mae
 from sj_train.recipes.task_data import fake_samples, named_sets, pixels
-
-pytest.importorskip("sj_models.build", exc_type=ModuleNotFoundError)
 
 CONFIG = {
     "input_shape": [1, 28, 28],
@@ -53,10 +52,16 @@ def test_config_on_fake_data(tmp_path, config):
     assert "ImageClassifier" in (folder / "config.yaml").read_text()
 
 
+@pytest.mark.parametrize(("words", "epochs"), [([], 2), (["--set", "training.epochs=1"], 1)])
+def test_fake_data_keep_what_set_says(tmp_path, config, words, epochs):
+    train(tmp_path, config(training={"epochs": 50, "batch_size": 99}), "--fake-data", *words)
+    stored = torch.load(tmp_path / "small" / "checkpoint_latest.pth", weights_only=True)
+    assert stored["epoch"] == epochs - 1
+
+
 @pytest.fixture
 def fashion(tmp_path):
     """Folder of a synthetic Fashion-MNIST."""
-    sj_datasets = pytest.importorskip("sj_datasets")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sj_datasets.FashionMNIST(tmp_path / "data", fake=True)

@@ -10,9 +10,10 @@ from torch import nn
 
 from sj_neurons import functional, neuron, surrogate
 from sj_train import fit, load_checkpoint
-from sj_train.args import build_parser, check_args
+from sj_train.args import build_parser
 from sj_train.distributed import unwrap
 from sj_train.errors import OptionError
+from sj_train.option_checks import check_args
 from sj_train.time_chunks import BlockCheckpoints, TimeChunks, layers_over_time, save_memory
 
 T, N = 6, 3

@@ -251,8 +251,9 @@ def test_arrays_are_shown_too(spikes, monkeypatch):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_ends_it_quietly(tmp_path, spikes):
     save_vidar_dat(tmp_path / "a.dat", spikes)
-    code = (
-        "import sys; from sz_models.viewer import serve; "
+    code = (  # what a shell starts in the background inherits that Ctrl-C is ignored
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from sz_models.viewer import serve; "
         f"serve(sys.argv[1], {H}, {W}, open_browser=False, announce=lambda a: print(a, flush=True))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "a.dat")]
@@ -261,5 +262,8 @@ def test_ctrl_c_ends_it_quietly(tmp_path, spikes):
         assert process.stdout is not None
         assert process.stdout.readline().startswith("http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (process.returncode, errors) == (0, "")

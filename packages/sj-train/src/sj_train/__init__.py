@@ -6,11 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .checkpoint import TrainingState, load_checkpoint, save_checkpoint
+    from .checkpoint import TrainingState, load_checkpoint, merge_checkpoint, save_checkpoint
     from .ema import ModelEma
     from .errors import CheckpointError, NonFiniteLossError, TrainError
     from .history import History
     from .loop import evaluate, fit, train_one_epoch
+    from .parallel import shard
     from .seeding import seed_worker, set_deterministic
 
 __version__ = "0.1.0"
@@ -25,18 +26,21 @@ __all__ = [
     "evaluate",
     "fit",
     "load_checkpoint",
+    "merge_checkpoint",
     "save_checkpoint",
     "seed_worker",
     "set_deterministic",
+    "shard",
     "train_one_epoch",
 ]
 
 _HOMES = {
-    "checkpoint": ("TrainingState", "load_checkpoint", "save_checkpoint"),
+    "checkpoint": ("TrainingState", "load_checkpoint", "merge_checkpoint", "save_checkpoint"),
     "ema": ("ModelEma",),
     "errors": ("CheckpointError", "NonFiniteLossError", "TrainError"),
     "history": ("History",),
     "loop": ("evaluate", "fit", "train_one_epoch"),
+    "parallel": ("shard",),
     "seeding": ("seed_worker", "set_deterministic"),
 }
 

@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
-from typing import Any
 
-from . import __version__
 from .config_file import ConfigArgumentParser
-from .errors import OptionError
 
-__all__ = ["build_parser", "check_args", "unserved_flags"]
-
-# Flag -> (attribute, value that leaves it out). They parse, so that existing commands do, and
-# are refused when used.
-_UNSERVED: dict[str, tuple[str, Any]] = {
-    "--prototype": ("prototype", False),
-    "--weights": ("weights", None),
-    "--cuda-graph-warmup-steps": ("cuda_graph_warmup_steps", 11),
-}
+__all__ = ["build_parser"]
 
 
 def build_parser(add_help: bool = True) -> argparse.ArgumentParser:
@@ -28,8 +16,8 @@ def build_parser(add_help: bool = True) -> argparse.ArgumentParser:
         add_help=add_help,
         conflict_handler="resolve",
     )
-    groups = (_add_run, _add_optimisation, _add_spikes, _add_images, _add_average, _add_speed)
-    for add in (*groups, _add_memory, _add_launch):
+    groups = (_add_run, _add_weights, _add_optimisation, _add_spikes, _add_images, _add_average)
+    for add in (*groups, _add_speed, _add_memory, _add_launch):
         add(parser)
     return parser
 
@@ -64,9 +52,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     add("--start-epoch", default=0, type=int, metavar="N", help="start epoch")
     add("--test-only", action="store_true", help="Only test the model")
-    add("--pretrained", action="store_true", help="Use pre-trained models from the modelzoo")
-    add("--prototype", action="store_true", help="Use prototype model builders (not served yet)")
-    add("--weights", default=None, type=str, help="the weights enum name to load (not served yet)")
     add("--seed", default=2020, type=int, help="the random seed")
     add(
         "--print-logdir",
@@ -80,6 +65,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="not set 'torch.use_deterministic_algorithms(True)', which can avoid the error raised "
         "by some functions that do not have a deterministic implementation",
     )
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--pretrained", action="store_true", help="Use pre-trained models from the modelzoo")
+    add("--prototype", action="store_true", help="refused; use --pretrained or --resume FILE")
+    add("--weights", default=None, type=str, help="refused; use --pretrained or --resume FILE")
 
 
 def _add_optimisation(parser: argparse.ArgumentParser) -> None:
@@ -160,6 +152,12 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     add("--mixup-alpha", default=0.2, type=float, help="mixup alpha, 0 disables (default: 0.2)")
     add("--cutmix-alpha", default=1.0, type=float, help="cutmix alpha, 0 disables (default: 1.0)")
     add(
+        "--eventmix-alpha",
+        default=0.0,
+        type=float,
+        help="EventMix alpha for event frames, 0 disables (default: 0.0)",
+    )
+    add(
         "--auto-augment",
         default="ta_wide",
         type=str,
@@ -238,7 +236,7 @@ def _add_speed(parser: argparse.ArgumentParser) -> None:
         "--execution-mode",
         default="eager",
         choices=["eager", "compile", "cuda_graph"],
-        help="how the model runs; cuda_graph is not served yet (default: eager)",
+        help="how the model runs in training (default: eager)",
     )
     add("--compile", action="store_true", help="same as --execution-mode compile")
     add("--compile-backend", default="inductor", type=str, help="torch.compile backend")
@@ -249,12 +247,32 @@ def _add_speed(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="no CUDA graphs within torch.compile, whatever its mode",
     )
-    add("--cuda-graph-warmup-steps", default=11, type=int, help="(not served yet)")
+    add(
+        "--cuda-graph-warmup-steps",
+        default=11,
+        type=int,
+        metavar="N",
+        help="batches before CUDA graphs are captured (default: 11)",
+    )
 
 
 def _add_launch(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--sync-bn", action="store_true", help="Use sync batch norm (several processes)")
+    add(
+        "--parallel",
+        default="ddp",
+        choices=["ddp", "fsdp"],
+        help="processes hold the whole model (ddp) or a part of each parameter (fsdp), with "
+        "checkpoints in parts, too (default: ddp)",
+    )
+    add(
+        "--fsdp-min-params",
+        default=1_000_000,
+        type=int,
+        metavar="N",
+        help="parameters of a block that is gathered on its own (default: 1000000)",
+    )
     add("--world-size", default=1, type=int, help="number of distributed processes")
     add("--dist-url", default="env://", type=str, help="url used to set up distributed training")
     add(
@@ -265,96 +283,3 @@ def _add_launch(parser: argparse.ArgumentParser) -> None:
         dest="local_rank",
         help="args for DDP, which should not be set by user",
     )
-
-
-def unserved_flags() -> list[str]:
-    """Options that parse but cannot be used yet."""
-    return [*_UNSERVED, "--execution-mode cuda_graph"]
-
-
-def check_args(args: argparse.Namespace) -> None:
-    """Refuse values that cannot work, before anything is read or written.
-
-    Raises:
-        OptionError: names the option and what it needs.
-    """
-    _check_served(args)
-    for name, lowest in (
-        ("batch_size", 1),
-        ("epochs", 1),
-        ("workers", 0),
-        ("start_epoch", 0),
-        ("checkpoint_every_steps", 0),
-        ("lr_warmup_epochs", 0),
-        ("lr_step_size", 1),
-        ("model_ema_steps", 1),
-        ("prefetch_factor", 1),
-        ("ra_reps", 1),
-        ("grad_accum_steps", 1),
-        ("figures_every", 0),
-        ("train_crop_size", 1),
-        ("val_crop_size", 1),
-        ("val_resize_size", 1),
-        ("mixup_alpha", 0.0),
-        ("cutmix_alpha", 0.0),
-        ("lr", 0.0),
-        ("weight_decay", 0.0),
-    ):
-        _check_range(args, name, lowest, math.inf)
-    shares = ("label_smoothing", "random_erase", "model_ema_decay", "lr_warmup_decay", "tet_lambda")
-    for name in shares:
-        _check_range(args, name, 0.0, 1.0)
-    if args.T is not None:
-        _check_range(args, "T", 1, math.inf)
-    for name in ("time_chunk", "tbptt"):
-        if getattr(args, name) is not None:
-            _check_range(args, name, 1, math.inf)
-    chosen = [
-        flag
-        for flag, on in (
-            ("--time-chunk", args.time_chunk is not None),
-            ("--tbptt", args.tbptt is not None),
-            ("--checkpoint-blocks", args.checkpoint_blocks),
-        )
-        if on
-    ]
-    if len(chosen) > 1:
-        raise OptionError(f"argument {chosen[0]}: cannot be combined with {chosen[1]}")
-    if args.tet_lambda and not args.tet:
-        raise OptionError("argument --tet-lambda: needs --tet")
-    if args.lr_warmup_epochs and args.lr_warmup_decay == 0:
-        raise OptionError("argument --lr-warmup-decay: needs a value above 0 while warming up")
-    if args.clip_grad_norm is not None and not args.clip_grad_norm > 0:
-        raise OptionError(
-            f"argument --clip-grad-norm: needs a value above 0, got {args.clip_grad_norm}"
-        )
-    on_cpu = str(args.device).startswith("cpu")
-    if on_cpu and args.amp_dtype == "fp16" and not args.disable_amp:
-        raise OptionError("argument --amp-dtype: fp16 needs a GPU; use bf16 on cpu")
-    _check_clean(args)
-
-
-def _check_served(args: argparse.Namespace) -> None:
-    if args.weights is not None and not args.prototype:
-        raise OptionError("argument --weights: needs --prototype")
-    used = [flag for flag, (name, off) in _UNSERVED.items() if getattr(args, name) != off]
-    if args.execution_mode == "cuda_graph":
-        used.append("--execution-mode cuda_graph")
-    if used:
-        version = ".".join(__version__.split(".")[:2])
-        raise OptionError(f"argument {used[0]}: not served yet in sj-train {version}; leave it out")
-
-
-def _check_range(args: argparse.Namespace, name: str, low: float, high: float) -> None:
-    value = getattr(args, name)
-    if not low <= value <= high:
-        flag = "--wd" if name == "weight_decay" else "--" + name.replace("_", "-")
-        limits = f"at least {low}" if high == math.inf else f"between {low} and {high}"
-        raise OptionError(f"argument {flag}: must be {limits}, got {value}")
-
-
-def _check_clean(args: argparse.Namespace) -> None:
-    if args.clean and args.resume == "latest":
-        raise OptionError("argument --clean: would delete the checkpoint that --resume needs")
-    if args.clean and args.test_only:
-        raise OptionError("argument --clean: --test-only writes nothing, so nothing is deleted")

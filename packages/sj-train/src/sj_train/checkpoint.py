@@ -8,7 +8,8 @@ Files in the checkpoint folder:
     checkpoint_max_ema_test_acc1.pth  the best of the averaged model, with EMA
 
 Keys: ``model optimizer lr_scheduler epoch args max_test_acc1 [model_ema max_ema_test_acc1]
-[scaler]``, and ``classes rng loader_generators history [position]``.
+[scaler]``, and ``classes rng loader_generators history [position] [shards]``.  The values of
+models that are spread over processes lie in a folder beside, see :mod:`sj_train.sharded`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from . import distributed, files
+from . import distributed, files, sharded
 from .ema import ModelEma
 from .errors import CheckpointError
 from .history import History
@@ -39,7 +40,9 @@ __all__ = [
     "Position",
     "TrainingState",
     "load_checkpoint",
+    "merge_checkpoint",
     "plain_args",
+    "read_checkpoint",
     "save_checkpoint",
 ]
 
@@ -140,7 +143,7 @@ class TrainingState:
 
 
 def save_checkpoint(state: TrainingState, folder: Path, *, best: Iterable[str] = ()) -> None:
-    """Write the state; every rank calls this, rank 0 writes.
+    """Write the state; every rank calls this, rank 0 writes, and all ranks what is spread.
 
     A finished epoch gets a numbered file too, a position within one only the latest.
 
@@ -155,20 +158,32 @@ def save_checkpoint(state: TrainingState, folder: Path, *, best: Iterable[str] =
     own = state.randomness()
     if position is not None:
         own["position"] = {"sums": position.sums, "start": position.start}
+    content, parts = sharded.split(state.to_dict())
+    _refuse_objects(content, "")
+    if parts:
+        point = state.epoch if position is None else f"{state.epoch + 1}_{position.step}"
+        own["shards"] = sharded.free_name(folder, f"checkpoint_{point}")
     per_rank = distributed.all_gather(own)
+    if parts:
+        content["shards"] = per_rank[0]["shards"]
+        sharded.write_parts(parts, folder / content["shards"])
     if distributed.rank() != 0:
         return
-    content = state.to_dict()
     content["rng"] = [entry["rng"] for entry in per_rank]
     content["loader_generators"] = [entry["loader_generators"] for entry in per_rank]
     if position is not None:
         ranks = [entry["position"] for entry in per_rank]
         content["position"] = {"step": position.step, "samples": position.samples, "ranks": ranks}
     _refuse_objects(content, "")
-    if position is not None:
+    _write(content, folder, best, within=position is not None)
+    sharded.remove_unnamed(folder)
+
+
+def _write(content: dict[str, Any], folder: Path, best: Iterable[str], *, within: bool) -> None:
+    if within:
         files.write_atomic(folder / LATEST, lambda file: torch.save(content, file))
         return
-    numbered = folder / f"checkpoint_{state.epoch}.pth"
+    numbered = folder / f"checkpoint_{content['epoch']}.pth"
     files.write_atomic(numbered, lambda file: torch.save(content, file))
     # The latest file comes last: killed before it, the run repeats the epoch and rewrites all.
     for name in [*best, LATEST]:
@@ -181,9 +196,29 @@ def save_checkpoint(state: TrainingState, folder: Path, *, best: Iterable[str] =
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint without running code from it; an argparse Namespace becomes a dict.
 
+    Parts of a model that was spread over processes are put together.
+
     Raises:
         CheckpointError: missing, damaged, or not a checkpoint; the text names the file.
     """
+    content = sharded.fill(read_checkpoint(path), Path(path))
+    content.pop("shards", None)
+    return content
+
+
+def merge_checkpoint(path: str | Path, output: str | Path) -> None:
+    """Write the checkpoint ``path``, whose values lie in a folder beside it, as one file.
+
+    Raises:
+        CheckpointError: see :func:`load_checkpoint`.
+        OutputError: ``output`` cannot be written; an older file stays intact.
+    """
+    content = load_checkpoint(path)
+    files.write_atomic(Path(output), lambda file: torch.save(content, file))
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The file itself; what lies in a folder beside it has no values (device ``meta``)."""
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path} does not exist")

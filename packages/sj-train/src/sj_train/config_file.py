@@ -13,17 +13,18 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from .errors import DataNotFoundError, OptionError, TrainError
 from .extras import require
+from .one_line_parser import OneLineParser
 
 __all__ = ["ConfigArgumentParser", "read_config"]
 
 _Names = TypeVar("_Names")
 
 
-class ConfigArgumentParser(argparse.ArgumentParser):
+class ConfigArgumentParser(OneLineParser):
     """Argument parser whose options may also stand in the file named by ``--config``.
 
     The file is read while parsing, so that options a subclass adds later are known too.
@@ -54,10 +55,6 @@ class ConfigArgumentParser(argparse.ArgumentParser):
             for name, value in values.items():
                 setattr(namespace, name, value)
         return super().parse_known_args(args, namespace)
-
-    def error(self, message: str) -> NoReturn:
-        # One line: the usage of seventy options would push the reason off the screen.
-        self.exit(2, f"{self.prog}: error: {message} (-h lists the options)\n")
 
     def _typed(self, content: Mapping[str, Any], path: str) -> dict[str, Any]:
         known: dict[str, argparse.Action] = {}

@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from .cuda_graph import CapturedModel
 from .sync_norm import synchronised
 from .time_chunks import BlockCheckpoints, TimeChunks
 
@@ -53,8 +54,8 @@ def all_gather(value: Any) -> list[Any]:
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The module inside wrappers: of several processes, of time chunks, compiled."""
-    wrappers = (nn.parallel.DistributedDataParallel, TimeChunks, BlockCheckpoints)
+    """The module inside wrappers: of several processes, time chunks, CUDA graphs, compiled."""
+    wrappers = (nn.parallel.DistributedDataParallel, TimeChunks, BlockCheckpoints, CapturedModel)
     while True:
         if isinstance(model, wrappers):
             model = model.module

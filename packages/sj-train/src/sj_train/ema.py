@@ -11,6 +11,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from . import distributed
+
 __all__ = ["ModelEma"]
 
 
@@ -51,6 +53,10 @@ class ModelEma(nn.Module):
         self.update(model)
         if epoch < self.warmup_epochs:
             self.n_averaged.zero_()
+
+    def update_parameters(self, model: nn.Module) -> None:
+        """:meth:`update` under the name that torch's averaged models have, from a wrapped model."""
+        self.update(distributed.unwrap(model))
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:

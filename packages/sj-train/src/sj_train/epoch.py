@@ -8,7 +8,6 @@ removes it again, so that the criterion sees ``[N, K]``.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Sized
 from typing import Any
@@ -22,24 +21,27 @@ from sj_neurons import functional
 
 from . import distributed
 from .ema import ModelEma
-from .errors import DataError, NonFiniteLossError
-from .metrics import Scores, check_classes, top1_top5
-from .nan_report import origin_of_non_finite
+from .errors import DataError
+from .forward import Criterion, ForwardPass, Transform, identity
+from .metrics import Scores, as_classes, check_classes, top1_top5
 from .optimizer_step import OptimizerStep
+from .parallel import is_sharded
 from .position import begin_pass
 from .progress import progress_bar
 
-__all__ = ["Accuracy", "Criterion", "Transform", "evaluate", "identity", "train_one_epoch"]
+__all__ = [
+    "Accuracy",
+    "Criterion",
+    "Transform",
+    "evaluate",
+    "identity",
+    "set_sampler_epoch",
+    "train_one_epoch",
+]
 
 _log = logging.getLogger(__name__)
 
-Transform = Callable[[Tensor], Tensor]
-Criterion = Callable[[Tensor, Tensor], Tensor]
 Accuracy = Callable[[Tensor, Tensor], tuple[Tensor | float, Tensor | float]]
-
-
-def identity(x: Tensor) -> Tensor:
-    return x
 
 
 class _Meter:
@@ -114,13 +116,15 @@ def train_one_epoch(
         DataError: the loader is empty.
     """
     device = torch.device(device)
-    move = transfer or (lambda tensor: tensor.to(device))
-    _set_sampler_epoch(loader, epoch)
+    set_sampler_epoch(loader, epoch)
     functional.reset_net(model)
     model.train()
     meter = _Meter(f"epoch {epoch} train", device)
     first = begin_pass(loader, meter.sums)
-    bar = progress_bar(loader, meter.label, progress)
+    move = transfer or (lambda tensor: tensor.to(device))
+    forward = ForwardPass(
+        model, criterion, device, preprocess, process_output, move, amp_dtype, step_criterion
+    )
     update = OptimizerStep(
         model,
         optimizer,
@@ -129,28 +133,14 @@ def train_one_epoch(
         clip_grad_norm=clip_grad_norm,
         every=grad_accum_steps,
     )
+    bar = progress_bar(loader, meter.label, progress)
     for step, (x, target) in enumerate(bar, start=first):
         try:
             with update.context(step):
-                with torch.autocast(device.type, dtype=amp_dtype, enabled=amp_dtype is not None):
-                    steps = model(preprocess(move(x)))
-                    output = process_output(steps)
-                    check_classes(output, target)
-                    target = move(target)
-                    if step_criterion is None:
-                        loss = criterion(output, target)
-                    else:
-                        loss = step_criterion(steps, target)
+                loss, output, target = forward(x, target)
                 update.backward(loss, step)
             values = _read(loss, accuracy(output, target))
-            if not math.isfinite(values[0]):
-                bare = distributed.unwrap(model)
-                functional.reset_net(bare)
-                origin = origin_of_non_finite(bare, preprocess(move(x)))
-                raise NonFiniteLossError(
-                    f"the loss is {values[0]} at epoch {epoch}, batch {step}: {origin}. The step "
-                    "was not applied; lower the learning rate, clip gradients or check the input"
-                )
+            forward.check_loss(values[0], x, f"epoch {epoch}, batch {step}")
             if closed := update.closes(step):
                 update.apply()
         finally:
@@ -164,7 +154,6 @@ def train_one_epoch(
     return meter.means()
 
 
-@torch.inference_mode()
 def evaluate(
     model: nn.Module,
     loader: DataLoader[Any],
@@ -184,15 +173,17 @@ def evaluate(
     functional.reset_net(model)
     model.eval()
     meter = _Meter(label, device)
-    for x, target in progress_bar(loader, label, progress):
-        try:
-            output = process_output(model(preprocess(move(x))))
-            check_classes(output, target)
-            target = move(target)
-            values = _read(criterion(output, target), accuracy(output, target))
-        finally:
-            functional.reset_net(model)
-        meter.add(*values, len(target))
+    # What is gathered in inference mode cannot be gathered again for training.
+    with torch.no_grad() if is_sharded(model) else torch.inference_mode():
+        for x, target in progress_bar(loader, label, progress):
+            try:
+                output = process_output(model(preprocess(move(x))))
+                check_classes(output, target)
+                target = move(as_classes(target))
+                values = _read(criterion(output, target), accuracy(output, target))
+            finally:
+                functional.reset_net(model)
+            meter.add(*values, len(target))
     scores = meter.means()
     _warn_of_padding(meter, loader)
     return scores
@@ -212,7 +203,8 @@ def _warn_of_padding(meter: _Meter, loader: DataLoader[Any]) -> None:
         )
 
 
-def _set_sampler_epoch(loader: DataLoader[Any], epoch: int) -> None:
+def set_sampler_epoch(loader: DataLoader[Any], epoch: int) -> None:
+    """Tell the samplers of ``loader`` which epoch comes; those of several processes want it."""
     for sampler in (loader.sampler, loader.batch_sampler):
         set_epoch = getattr(sampler, "set_epoch", None)
         if callable(set_epoch):

@@ -8,6 +8,7 @@ __all__ = [
     "DataError",
     "DataNotFoundError",
     "HookMissingError",
+    "LaunchError",
     "MissingExtraError",
     "NonFiniteLossError",
     "OptionError",
@@ -52,6 +53,10 @@ class OutputError(TrainError, OSError):
 
 class CheckpointError(TrainError, RuntimeError):
     """A checkpoint is missing, unreadable, or belongs to something else."""
+
+
+class LaunchError(TrainError, RuntimeError):
+    """The processes of a launch do not find each other, or one of them is gone."""
 
 
 class NonFiniteLossError(TrainError, FloatingPointError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -11,23 +12,25 @@ from typing import BinaryIO
 
 from .errors import OutputError
 
-__all__ = ["link_or_copy", "prepare_folder", "write_atomic"]
+__all__ = ["link_or_copy", "prepare_folder", "sync_folder", "write_atomic"]
 
 TEMPORARY = ".tmp"
+_LEFTOVER = re.compile(r"\..+\.(\d+)\.tmp")  # as _temporary names them
 
 
 def prepare_folder(folder: Path) -> None:
     """Create ``folder`` and make sure that files can be written in it.
 
-    Temporary files that a killed run left there are removed.
+    Temporary files that killed runs of this package left there are removed.
 
     Raises:
         OutputError: it cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(f".*{TEMPORARY}"):
-            leftover.unlink(missing_ok=True)
+        for path in folder.iterdir():
+            if (found := _LEFTOVER.fullmatch(path.name)) and not _runs(int(found[1])):
+                path.unlink(missing_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -49,7 +52,7 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except (OSError, RuntimeError) as error:
         # torch reports a full disk as RuntimeError.
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
@@ -79,8 +82,21 @@ def _temporary(path: Path) -> Path:
     return path.parent / f".{path.name}.{os.getpid()}{TEMPORARY}"
 
 
-def _sync_folder(folder: Path) -> None:
-    # The rename itself is lost in a power cut unless the folder reaches the disk as well.
+def _runs(process: int) -> bool:
+    """Whether another process of that number may be writing."""
+    if os.name != "posix" or process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that names in ``folder`` are on the disk: renames are lost in a power cut else."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

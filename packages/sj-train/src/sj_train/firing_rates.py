@@ -26,8 +26,8 @@ class SpikeProbe:
 
     Attributes:
         rates: layer name -> firing rate of the last watched pass.
-        spikes: layer name -> output ``[T, neurons]`` of its first sample, up to 64 neurons; only
-            where ``arm`` was told to keep them.
+        spikes: layer name -> output ``[T, neurons]`` of its first sample, 64 neurons spread over
+            the layer or all if there are fewer; only where ``arm`` was told to keep them.
 
     Example:
         >>> from sj_neurons import neuron
@@ -78,7 +78,7 @@ class SpikeProbe:
             if keep:
                 steps = output if getattr(module, "step_mode", "s") == "m" else output.unsqueeze(0)
                 first = steps[:, 0].flatten(1) if steps.ndim > 2 else steps
-                kept = first[:, :KEPT_NEURONS].float().cpu()
+                kept = first[:, _spread(first.shape[1])].float().cpu()
                 self._kept.setdefault(name, []).append(kept)
 
         return hook
@@ -88,3 +88,8 @@ class SpikeProbe:
         # Single-step neurons were called once per step.
         self.rates = {name: float(torch.stack(v).mean()) for name, v in self._sums.items()}
         self.spikes = {name: torch.cat(v) for name, v in self._kept.items()}
+
+
+def _spread(neurons: int) -> list[int]:
+    count = min(neurons, KEPT_NEURONS)
+    return [index * neurons // count for index in range(count)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 __all__ = ["History"]
@@ -13,7 +14,7 @@ class History:
 
     Attributes:
         epochs: numbers of the finished epochs.
-        scalars: tag -> one value per entry of ``epochs``.
+        scalars: tag -> one value per entry of ``epochs``; NaN where an epoch lacks it.
 
     Example:
         >>> history = History()
@@ -26,13 +27,15 @@ class History:
     scalars: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, epoch: int, row: dict[str, float]) -> None:
-        if self.epochs and set(row) != set(self.scalars):
-            raise ValueError(
-                f"epoch {epoch} has the tags {sorted(row)}, earlier ones {sorted(self.scalars)}"
-            )
+        """Note the scalars of an epoch.
+
+        Tags may come and go: a run goes on with an averaged model or without.
+        """
+        for tag in row:
+            self.scalars.setdefault(tag, [math.nan] * len(self.epochs))
         self.epochs.append(epoch)
-        for tag, value in row.items():
-            self.scalars.setdefault(tag, []).append(value)
+        for tag, values in self.scalars.items():
+            values.append(row.get(tag, math.nan))
 
     def __getitem__(self, tag: str) -> list[float]:
         return self.scalars[tag]

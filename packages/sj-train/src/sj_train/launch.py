@@ -5,33 +5,52 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import re
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from . import distributed, files
-from .errors import OptionError, OutputError, RunExistsError
+from .errors import CheckpointError, LaunchError, OptionError, OutputError, RunExistsError
+from .fresh_store import fresh_store
+from .place import Place, find_place
 
-__all__ = ["check_folders", "claim_folders", "leave_processes", "start_processes"]
+__all__ = [
+    "check_folders",
+    "check_same_start",
+    "claim_folders",
+    "leave_processes",
+    "lost_processes_named",
+    "run_folders",
+    "start_processes",
+]
 
 
 def start_processes(args: argparse.Namespace) -> torch.device:
     """Join the other processes of a ``torchrun`` or SLURM launch; returns this one's device.
 
     Sets ``args.distributed``, ``args.rank``, ``args.world_size`` and ``args.gpu``.
+
+    Raises:
+        OptionError: the device or the launcher's variables cannot be used.
+        LaunchError: the processes do not find each other.
     """
-    device = torch.device(args.device)
+    try:
+        device = torch.device(args.device)
+    except RuntimeError as error:
+        raise OptionError(f"argument --device: must be cpu or cuda, got {args.device!r}") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise OptionError(
             f"argument --device: {args.device} is not available on this machine; use --device cpu"
         )
-    place = _place_in_launch(args)
+    place = find_place(args)
     args.distributed = place is not None
     args.rank, args.gpu = 0, None
     if place is None:
@@ -46,22 +65,48 @@ def start_processes(args: argparse.Namespace) -> torch.device:
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
         args.gpu = local_rank
-    _join("nccl" if device.type == "cuda" else "gloo", args)
+    try:
+        _join("nccl" if device.type == "cuda" else "gloo", args.dist_url, place)
+    except (ValueError, RuntimeError, TimeoutError) as error:
+        reason = next((line for line in str(error).splitlines() if line), type(error).__name__)
+        raise LaunchError(
+            f"process {place.rank} of {place.world_size} cannot join the others at "
+            f"{_meeting_point(args.dist_url)}: {reason}"
+        ) from error
     return device
 
 
-def _join(backend: str, args: argparse.Namespace) -> None:
-    place: dict[str, Any] = {"rank": args.rank, "world_size": args.world_size}
-    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT")
-    one_node = os.environ.get("LOCAL_WORLD_SIZE") == str(args.world_size)
-    if args.dist_url == "env://" and restart is not None and one_node:
-        # torchrun keeps its store over a restart, and with it the addresses of dead processes.
-        # On several nodes the count may differ; there torchrun makes a new store if
-        # TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 is set.
-        store, _, _ = next(rendezvous(args.dist_url, args.rank, args.world_size))
-        dist.init_process_group(backend, store=PrefixStore(f"restart_{restart}", store), **place)
+def _join(backend: str, url: str, place: Place) -> None:
+    members: dict[str, Any] = {"rank": place.rank, "world_size": place.world_size}
+    if url == "env://" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        store, _, _ = next(rendezvous(url, place.rank, place.world_size))
+        store = fresh_store(store, place.rank, place.world_size)
+        dist.init_process_group(backend, store=store, **members)
     else:
-        dist.init_process_group(backend, init_method=args.dist_url, **place)
+        dist.init_process_group(backend, init_method=url, **members)
+
+
+def _meeting_point(url: str) -> str:
+    if url != "env://":
+        return f"--dist-url {url}"
+    return f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+
+
+@contextmanager
+def lost_processes_named() -> Iterator[None]:
+    """Turns what torch raises when another process is gone into a :class:`LaunchError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if not isinstance(error, dist.DistError) and "gloo" not in text:
+            raise
+        found = re.search(r"(Connection|Broken|Timed out)[^.\n]*", text)
+        reason = found.group(0) if found else text.partition("\n")[0]
+        raise LaunchError(
+            f"process {distributed.rank()} lost another process ({reason}); look for the first "
+            "error of the others, then go on with --resume latest"
+        ) from error
 
 
 def leave_processes(*, wait: bool) -> None:
@@ -71,27 +116,47 @@ def leave_processes(*, wait: bool) -> None:
         wait: for the others, which may still write files; not after an error.
     """
     if wait:
-        dist.barrier()
+        with lost_processes_named():
+            dist.barrier()
     # A wrapped model keeps the group's threads alive; freed only when the interpreter ends,
     # they can abort the process.
     gc.collect()
     dist.destroy_process_group()
 
 
-def _place_in_launch(args: argparse.Namespace) -> tuple[int, int, int] | None:
-    """Rank, world size and local rank, or None for a single process."""
-    env = os.environ
-    if "RANK" in env and "WORLD_SIZE" in env:
-        local_rank = int(env.get("LOCAL_RANK", args.local_rank or 0))
-        return int(env["RANK"]), int(env["WORLD_SIZE"]), local_rank
-    if args.world_size > 1 and "SLURM_PROCID" in env:
-        return int(env["SLURM_PROCID"]), args.world_size, int(env.get("SLURM_LOCALID", 0))
-    if args.world_size > 1:
+def check_same_start(epoch: int, step: int) -> None:
+    """Refuse to go on from different points on different processes.
+
+    Args:
+        epoch: the coming epoch on this process.
+        step: its next batch.
+
+    Raises:
+        CheckpointError: some processes have read no checkpoint or an older one.
+    """
+    points = distributed.all_gather((epoch, step))
+    for rank, point in enumerate(points):
+        if point != points[0]:
+            raise CheckpointError(
+                f"process 0 goes on at epoch {points[0][0]}, batch {points[0][1]}, but process "
+                f"{rank} at epoch {point[0]}, batch {point[1]}: --output-dir must be a folder that "
+                "all machines share"
+            )
+
+
+def run_folders(output_dir: str, name: str) -> tuple[Path, Path]:
+    """Log and checkpoint folder of the run ``name``.
+
+    Raises:
+        OptionError: they would be no folders of this run alone, which ``--clean`` may delete.
+    """
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts or parts[0] == "pt":
         raise OptionError(
-            f"argument --world-size: {args.world_size} processes need a launcher, for example "
-            f"torchrun --nproc_per_node={args.world_size}"
+            f"get_tb_logdir_name (from --model and others) gave {name!r}: a run needs a name for "
+            "a folder of its own within --output-dir, other than pt"
         )
-    return None
+    return Path(output_dir) / name, Path(output_dir) / "pt" / name
 
 
 def check_folders(args: argparse.Namespace, log_dir: Path, checkpoint_dir: Path) -> None:
@@ -116,15 +181,18 @@ def claim_folders(args: argparse.Namespace, log_dir: Path, checkpoint_dir: Path)
 
     Raises:
         OutputError: they cannot be written.
+        RunExistsError: another run has made them in the meantime.
     """
     if distributed.rank() == 0:
+        check_folders(args, log_dir, checkpoint_dir)
         folders = (log_dir, checkpoint_dir)
         if args.clean:
             _delete([folder for folder in folders if folder.exists()], keep=args.resume)
         for folder in folders:
             files.prepare_folder(folder)
-        text = f"{args}\n{' '.join(sys.argv)}\n"
-        files.write_atomic(log_dir / "args.txt", lambda file: file.write(text.encode()))
+        # Names of files need not be text.
+        text = f"{args}\n{' '.join(sys.argv)}\n".encode(errors="backslashreplace")
+        files.write_atomic(log_dir / "args.txt", lambda file: file.write(text))
     if distributed.is_initialised():
         dist.barrier()
 

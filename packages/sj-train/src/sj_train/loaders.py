@@ -11,6 +11,7 @@ from torch.utils.data import (
     DataLoader,
     Dataset,
     DistributedSampler,
+    IterableDataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -18,6 +19,7 @@ from torch.utils.data import (
 )
 
 from . import distributed
+from .batch_seeds import SeededBatches
 from .errors import ClassCountError, DataError, OptionError
 from .mix import MixCollate
 from .samplers import RepeatedAugmentationSampler
@@ -95,20 +97,21 @@ def build_loaders(
     num_classes: int,
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Training loader, mixed as the options say, and test loader."""
-    train_count = _length(samplers[0])
-    if train_count < args.batch_size:
+    train_count = _count(datasets[0], samplers[0])
+    if _count(datasets[1], samplers[1]) == 0:
+        raise DataError("the test set has no samples")
+    if train_count is not None and train_count < args.batch_size and not args.test_only:
         raise DataError(
             f"the training set has {train_count} samples per process, less than one batch of "
             f"{args.batch_size}; lower --batch-size"
         )
     collate: Callable[[list[Any]], Any] = default_collate
-    eventmix_alpha = getattr(args, "eventmix_alpha", 0.0)  # an option of some recipes only
-    if max(args.mixup_alpha, args.cutmix_alpha, eventmix_alpha) > 0:
+    if max(args.mixup_alpha, args.cutmix_alpha, args.eventmix_alpha) > 0:
         collate = MixCollate(
             num_classes,
             mixup_alpha=args.mixup_alpha,
             cutmix_alpha=args.cutmix_alpha,
-            eventmix_alpha=eventmix_alpha,
+            eventmix_alpha=args.eventmix_alpha,
         )
     shared: dict[str, Any] = {
         "batch_size": args.batch_size,
@@ -119,9 +122,30 @@ def build_loaders(
     if args.workers > 0:
         shared["prefetch_factor"] = args.prefetch_factor
         shared["persistent_workers"] = args.persistent_workers
-    train = DataLoader(datasets[0], sampler=samplers[0], collate_fn=collate, **shared)
+    trained = datasets[0]
+    seeded = not args.persistent_workers and not isinstance(trained, IterableDataset)
+    if args.workers > 0 and seeded:
+        # Workers that stay would draw the same for a batch that comes again.
+        trained = SeededBatches(trained)
+    train = DataLoader(trained, sampler=samplers[0], collate_fn=collate, **shared)
     return train, DataLoader(datasets[1], sampler=samplers[1], **shared)
 
 
-def _length(sampler: Any) -> int:
-    return len(sampler)
+def _count(dataset: Any, sampler: Any) -> int | None:
+    """Samples of a pass on this process; None where nobody knows."""
+    if isinstance(dataset, IterableDataset):
+        if sampler is not None:
+            raise DataError(
+                f"{type(dataset).__name__} gives its samples in its own order: load_data must "
+                "return None in place of its sampler"
+            )
+        return None
+    if sampler is None:
+        raise DataError(
+            f"load_data returned no sampler for {type(dataset).__name__}; "
+            "sj_train.loaders.build_samplers makes them"
+        )
+    try:
+        return len(sampler)
+    except (TypeError, NotImplementedError):
+        return None

@@ -202,22 +202,29 @@ def run_epochs(
                 row |= named_scores(name, watch.measure(name, test))
             _advance(state.scheduler, row)
             best = state.record(epoch, row)
-            scalars.write(epoch, row | watch.row())
-            if distributed.rank() == 0 and (figure := watch.figure(epoch)) is not None:
-                scalars.write_figure(epoch, "spikes", figure)
-            if checkpoint_dir is not None:
-                save_checkpoint(state, checkpoint_dir, best=best)
-            if distributed.rank() == 0:
-                now = time.time()
-                finish = now + (now - started) / (epoch - first + 1) * (epochs - epoch - 1)
-                _log.info(
-                    "epoch %d of %d done, best test acc1 %.3f. Estimated finish time: %s",
-                    epoch,
-                    epochs,
-                    state.max_test_acc1,
-                    time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(finish)),
-                )
+            try:
+                scalars.write(epoch, row | watch.row())
+                if distributed.rank() == 0 and (figure := watch.figure(epoch)) is not None:
+                    scalars.write_figure(epoch, "spikes", figure)
+            finally:
+                # The epoch is worth more than its log. It comes second all the same: a run killed
+                # in between goes on with a complete log.
+                if checkpoint_dir is not None:
+                    save_checkpoint(state, checkpoint_dir, best=best)
+            _say_done(state, epochs, (time.time() - started) / (epoch - first + 1))
     return state.history
+
+
+def _say_done(state: TrainingState, epochs: int, seconds_per_epoch: float) -> None:
+    if distributed.rank() == 0:
+        finish = time.time() + seconds_per_epoch * (epochs - state.epoch - 1)
+        _log.info(
+            "epoch %d of %d done, best test acc1 %.3f. Estimated finish time: %s",
+            state.epoch,
+            epochs,
+            state.max_test_acc1,
+            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(finish)),
+        )
 
 
 def loader_generators(**loaders: DataLoader[Any] | None) -> dict[str, torch.Generator]:

@@ -10,9 +10,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .errors import ClassCountError
+from .errors import ClassCountError, DataError
 
-__all__ = ["Scores", "check_classes", "top1_top5"]
+__all__ = ["Scores", "as_classes", "check_classes", "top1_top5"]
+
+
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+_IGNORED = -100  # torch's losses leave such samples out
 
 
 class Scores(NamedTuple):
@@ -43,6 +47,12 @@ def top1_top5(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return hit[:, 0].sum() * scale, hit.sum() * scale
 
 
+def as_classes(target: Tensor) -> Tensor:
+    """Labels of any integer type as the type that losses take; other targets as they are."""
+    integers = not (target.is_floating_point() or target.is_complex() or target.dtype == torch.bool)
+    return target.long() if target.ndim == 1 and integers else target
+
+
 def check_classes(output: Tensor, target: Tensor) -> None:
     """Refuse labels that the output ``[N, K]`` has no column for.
 
@@ -56,11 +66,14 @@ def check_classes(output: Tensor, target: Tensor) -> None:
             f"the targets weigh {target.shape[1]} classes, the model has {count} outputs; "
             "give the model one output per class"
         )
-    is_label = target.ndim == 1 and target.dtype in (torch.int64, torch.int32, torch.uint8)
+    if target.ndim == 2 and target.shape[1] == 1 != count:
+        raise DataError("the labels have shape [N, 1]; give one number per sample, without an axis")
+    is_label = target.ndim == 1 and target.dtype in _INTEGERS
     if is_label and target.device.type == "cpu" and target.numel():
-        highest = int(target.max())
-        if highest >= count:
+        lowest, highest = (int(value) for value in target.aminmax())
+        wrong = highest if highest >= count else lowest
+        if highest >= count or (lowest < 0 and lowest != _IGNORED):
             raise ClassCountError(
-                f"the data hold class {highest}, the model has {count} outputs (classes 0 to "
+                f"the data hold class {wrong}, the model has {count} outputs (classes 0 to "
                 f"{count - 1}); give the model one output per class"
             )

@@ -26,7 +26,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 from torch.utils.data import default_collate
 
-from .errors import ClassCountError, OptionError
+from .errors import ClassCountError, DataError, OptionError
+from .metrics import as_classes
 
 __all__ = ["MixCollate", "cutmix", "eventmix", "mixup"]
 
@@ -126,6 +127,14 @@ class MixCollate:
 
     def __call__(self, samples: list[Any]) -> tuple[Tensor, Tensor]:
         x, labels = self.collate(samples)
+        labels = as_classes(labels)
+        if labels.ndim != 1 or labels.dtype != torch.int64:
+            raise DataError(
+                f"mixing needs one class per sample, got labels {labels.dtype} "
+                f"{tuple(labels.shape)}"
+            )
+        if labels.numel() and int(labels.min()) < 0:
+            raise ClassCountError(f"the data hold class {int(labels.min())}; classes count from 0")
         if labels.numel() and int(labels.max()) >= self.num_classes:
             raise ClassCountError(
                 f"the data hold class {int(labels.max())}, but {self.num_classes} classes are set"

@@ -1,20 +1,23 @@
 """Checkpoints within an epoch: where the training pass stands, and how it goes on from there.
 
 A checkpoint taken after batch k holds the random states *before* the first batch, from which the
-loader repeats its order, and those *after* batch k.  Without workers the k batches are skipped by
-their indices; workers draw random numbers of their own, so theirs are loaded once more.
+loader repeats its order, and those *after* batch k.  The k batches are skipped by their indices:
+without workers, and with workers that begin each batch with random numbers of its own (see
+batch_seeds).  Other workers load them once more: their random numbers go on from batch to batch.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from . import distributed
+from .batch_seeds import SeededBatches
 from .checkpoint import Position, TrainingState, save_checkpoint
 from .errors import CheckpointError
 
@@ -111,6 +114,11 @@ class ResumableLoader:
         after = self.state.randomness()
         if position.start is not None:
             self.state.set_randomness(position.start)
+        if done and self._starts_anywhere():
+            batches = self._started_at(done)
+            if position.start is not None:
+                self.state.set_randomness(after)
+            return batches
         batches = iter(self.loader)
         # Asking for indices only saves the loading; every torch release so far has this method.
         by_index = getattr(batches, "_next_index", None)
@@ -120,13 +128,32 @@ class ResumableLoader:
             for _ in range(done):
                 next(batches) if by_index is None else by_index()
         except StopIteration:
-            raise CheckpointError(
-                f"the checkpoint was written after batch {done} of an epoch, but the training "
-                "loader has fewer; resume with the data and batch size it was started with"
-            ) from None
+            raise _too_few(done) from None
         if position.start is not None:
             self.state.set_randomness(after)
         return batches
+
+    def _starts_anywhere(self) -> bool:
+        """Whether workers can start at a batch without those before it."""
+        loader = self.loader
+        return (
+            loader.num_workers > 0
+            and not loader.persistent_workers
+            and isinstance(loader.dataset, SeededBatches)
+            and type(loader.batch_sampler) is BatchSampler
+        )
+
+    def _started_at(self, done: int) -> Iterator[Any]:
+        if done > len(self.loader):
+            raise _too_few(done)
+        batch_sampler: Any = self.loader.batch_sampler
+        whole = batch_sampler.sampler
+        batch_sampler.sampler = _Rest(whole, done * batch_sampler.batch_size)
+        try:
+            # Workers are sent the first indices at once, so the order has begun when this returns.
+            return iter(self.loader)
+        finally:
+            batch_sampler.sampler = whole
 
     def _batches_done(self, position: Position) -> int:
         per_batch = (self.loader.batch_size or 1) * distributed.world_size()
@@ -137,6 +164,27 @@ class ResumableLoader:
             "the batches have another size than in the checkpoint: going on at batch %d", done
         )
         return done
+
+
+class _Rest:
+    """A sampler without its first indices."""
+
+    def __init__(self, sampler: Any, first: int) -> None:
+        self.sampler = sampler
+        self.first = first
+
+    def __iter__(self) -> Iterator[int]:
+        return islice(iter(self.sampler), self.first, None)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+
+def _too_few(done: int) -> CheckpointError:
+    return CheckpointError(
+        f"the checkpoint was written after batch {done} of an epoch, but the training loader has "
+        "fewer; resume with the data and batch size it was started with"
+    )
 
 
 def begin_pass(loader: Any, sums: list[float]) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from . import distributed
-from .checkpoint import LATEST, Position, TrainingState, load_checkpoint
+from . import distributed, sharded
+from .checkpoint import LATEST, Position, TrainingState, read_checkpoint
 from .errors import CheckpointError
 from .history import History
 
@@ -62,11 +64,14 @@ def load_model_weights(
 ) -> dict[str, Any]:
     """Load only the weights of ``model`` (and the average) from a checkpoint; returns it."""
     path = Path(path)
-    content = load_checkpoint(path)
+    content = read_checkpoint(path)
     model = distributed.unwrap(model)
     check_fits(model, content["model"], path)
     if ema is not None and "model_ema" in content:
         check_fits(ema, content["model_ema"], path)
+    keys = ("model",) if ema is None else ("model", "model_ema")
+    content = sharded.fill(content, path, sharded.layout_of(model, ema), keys=keys)
+    if ema is not None and "model_ema" in content:
         ema.load_state_dict(content["model_ema"])
     model.load_state_dict(content["model"])
     return content
@@ -79,19 +84,23 @@ def resume(state: TrainingState, path: str | Path) -> None:
         CheckpointError: unreadable, or of another model, optimizer or schedule.
     """
     path = Path(path)
-    content = load_checkpoint(path)
+    content = read_checkpoint(path)
     model = distributed.unwrap(state.model)
     check_fits(model, content["model"], path)
     if state.ema is not None and "model_ema" in content:
         check_fits(state.ema, content["model_ema"], path)
     _check_classes(state, content, path)
+    layout = sharded.layout_of(model, state.ema, state.optimizer)
+    keys = ("model", "optimizer") if state.ema is None else ("model", "optimizer", "model_ema")
+    content = sharded.fill(content, path, layout, keys=keys)
+    rates = [group["lr"] for group in state.optimizer.param_groups]
     try:
         state.optimizer.load_state_dict(content["optimizer"])
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"checkpoint {path} does not fit the optimizer: {error}") from error
     model.load_state_dict(content["model"])
     if state.scheduler is not None:
-        state.scheduler.load_state_dict(content["lr_scheduler"])
+        _restore_schedule(state, state.scheduler, content, path, rates)
     if state.scaler is not None and content.get("scaler"):
         state.scaler.load_state_dict(content["scaler"])
     _restore_average(state, content, path)
@@ -126,6 +135,58 @@ def _check_classes(state: TrainingState, content: dict[str, Any], path: Path) ->
             )
     if state.scheduler is not None and content.get("lr_scheduler") is None:
         raise CheckpointError(f"checkpoint {path} holds no schedule, this run has one")
+
+
+def _restore_schedule(
+    state: TrainingState,
+    scheduler: LRScheduler,
+    content: dict[str, Any],
+    path: Path,
+    rates: list[Any],
+) -> None:
+    """Put the schedule where it was, or with another ``epochs`` where it would be.
+
+    Args:
+        rates: learning rates of the new schedule before its first step.
+    """
+    stored, finished = content["lr_scheduler"], int(content["epoch"]) + 1
+    before, now = dict(content.get("args") or {}), state.args
+    # Schedules that are stepped at other times have another count.
+    each_epoch = stored.get("last_epoch") == finished
+    if each_epoch and _differs(before, now, "epochs") and not _needs_a_value(scheduler):
+        for group, rate in zip(state.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        with warnings.catch_warnings():
+            # torch expects an optimizer step before each.
+            warnings.simplefilter("ignore")
+            for _ in range(finished):
+                scheduler.step()
+        _log.warning(
+            "%s was written with %s epochs, this run has %s: the learning rate follows the "
+            "schedule of the new number",
+            path,
+            before["epochs"],
+            now["epochs"],
+        )
+        return
+    if ("_schedulers" in stored) != ("_schedulers" in scheduler.state_dict()):
+        raise CheckpointError(
+            f"checkpoint {path} was written with another schedule than this run's "
+            f"{type(scheduler).__name__}; resume with the options it was started with"
+        )
+    scheduler.load_state_dict(stored)
+    for name in ("lr", "lr_step_size", "lr_gamma", "lr_warmup_epochs", "lr_warmup_decay"):
+        if _differs(before, now, name):
+            flag = "--" + name.replace("_", "-")
+            _log.warning("%s: %s stays %s as in the checkpoint", path, flag, before[name])
+
+
+def _needs_a_value(scheduler: LRScheduler) -> bool:
+    return isinstance(scheduler, ReduceLROnPlateau)
+
+
+def _differs(before: Mapping[str, Any], now: Mapping[str, Any], name: str) -> bool:
+    return name in before and name in now and before[name] != now[name]
 
 
 def _restore_average(state: TrainingState, content: dict[str, Any], path: Path) -> None:

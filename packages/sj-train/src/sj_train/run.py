@@ -16,13 +16,15 @@ from torch.utils.data import DataLoader
 from sj_neurons import functional
 
 from . import distributed, loaders, loop, optim
-from .args import unserved_flags
 from .checkpoint import TrainingState
 from .ema import ModelEma
+from .epoch import set_sampler_epoch
 from .errors import CheckpointError, HookMissingError, OptionError, TrainError
 from .history import History
-from .launch import check_folders, claim_folders
+from .launch import check_folders, check_same_start, claim_folders
 from .metrics import Scores
+from .parallel import shard
+from .replicas import only_running_statistics, replicated, share_buffers
 from .resume import find_checkpoint, load_model_weights, resume
 from .seeding import seed_everything, set_deterministic
 from .time_chunks import save_memory
@@ -41,6 +43,15 @@ def amp_dtype(args: argparse.Namespace, device: torch.device) -> torch.dtype | N
     if args.disable_amp or (args.amp_dtype is None and device.type != "cuda"):
         return None
     return torch.bfloat16 if args.amp_dtype == "bf16" else torch.float16
+
+
+def _as_scores(values: Any, hook: str) -> Scores:
+    """What a hook of the user returned: numbers of any kind."""
+    try:
+        loss, acc1, acc5 = (float(value) for value in values)
+    except (TypeError, ValueError) as error:
+        raise HookMissingError(f"{hook} must return (loss, acc1, acc5), got {values!r}") from error
+    return Scores(loss, acc1, acc5)
 
 
 class Run:
@@ -77,12 +88,15 @@ class Run:
     def _say_what_is_off(self) -> None:
         if distributed.rank() != 0:
             return
-        off = [f"not served yet: {', '.join(unserved_flags())}"]
+        off = []
         if amp_dtype(self.args, self.device) is None and not self.args.disable_amp:
             off.append("mixed precision is off on cpu (--amp-dtype bf16 turns it on)")
         if self.args.sync_bn and not self.args.distributed:
             off.append("--sync-bn has no effect on a single process")
-        _log.info("Inactive: %s", "; ".join(off))
+        if self.args.parallel == "fsdp" and not self.args.distributed:
+            off.append("--parallel fsdp has no effect without a launcher such as torchrun")
+        if off:
+            _log.info("Inactive: %s", "; ".join(off))
 
     def _load_data(self) -> None:
         *datasets, train_sampler, test_sampler = self.trainer.load_data(self.args)
@@ -114,15 +128,17 @@ class Run:
             # torch's type stubs leave this argument out.
             cast("Any", self.model).to(memory_format=torch.channels_last)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
+        self.ema = self._average() if args.model_ema else None
+        if args.distributed and args.parallel == "fsdp":
+            for net in [self.model] if self.ema is None else [self.model, self.ema.module]:
+                each_step = not only_running_statistics(net)
+                smallest = args.fsdp_min_params
+                shard(net, self.device, smallest=smallest, share_buffers=each_step)
         wrapped = save_memory(args, self.model)
-        if args.distributed:
-            on_gpu = self.device.type == "cuda"
-            wrapped = nn.parallel.DistributedDataParallel(
-                wrapped, device_ids=[self.device] if on_gpu else None
-            )
+        if args.distributed and args.parallel == "ddp":
+            wrapped = replicated(wrapped, self.device)
         self.train_model = trainer.compile_model(args, wrapped)
         self.eval_model = trainer.get_eval_model(args, self.train_model, self.model)
-        self.ema = self._average() if args.model_ema else None
 
     def _set_backend(self, model: nn.Module) -> None:
         backend = self.args.backend
@@ -174,6 +190,8 @@ class Run:
         state = self._state()
         if start is not None:
             resume(state, start)
+        step = 0 if state.position is None else state.position.step
+        check_same_start(state.epoch + 1, step)
         train_loader = loop.resumable(
             self.train_loader,
             state,
@@ -187,20 +205,23 @@ class Run:
             _log.info("Checkpoints: %s", self.checkpoint_dir)
 
         def train(epoch: int) -> Scores:
+            set_sampler_epoch(self.train_loader, epoch)  # for a train_one_epoch of its own, too
             self.trainer.before_train_one_epoch(self.args, self.train_model, epoch)
-            return Scores(
-                *self.trainer.train_one_epoch(
-                    self.train_model,
-                    self.criterion,
-                    state.optimizer,
-                    train_loader,
-                    self.device,
-                    epoch,
-                    self.args,
-                    self.ema,
-                    state.scaler,
-                )
+            scores = self.trainer.train_one_epoch(
+                self.train_model,
+                self.criterion,
+                state.optimizer,
+                train_loader,
+                self.device,
+                epoch,
+                self.args,
+                self.ema,
+                state.scaler,
             )
+            if self.args.distributed:
+                for net in [self.model] if self.ema is None else [self.model, self.ema]:
+                    share_buffers(net)
+            return _as_scores(scores, "train_one_epoch")
 
         return loop.run_epochs(
             state,
@@ -230,9 +251,10 @@ class Run:
         return tests
 
     def _evaluate(self, model: nn.Module, loader: DataLoader[Any], suffix: str) -> Scores:
-        return Scores(
-            *self.trainer.evaluate(self.args, model, self.criterion, loader, self.device, suffix)
+        scores = self.trainer.evaluate(
+            self.args, model, self.criterion, loader, self.device, suffix
         )
+        return _as_scores(scores, "evaluate")
 
     def _test_only(self, start: Path | None) -> History:
         epoch = self.args.start_epoch

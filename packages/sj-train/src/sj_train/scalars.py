@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from . import distributed, files
+from .errors import OutputError
 
 __all__ = ["ScalarLog", "read_rows"]
 
@@ -44,11 +45,21 @@ class ScalarLog:
                 self._rows = [r for r in read_rows(folder / JSONL) if r["epoch"] < first_epoch]
 
     def write(self, epoch: int, row: dict[str, float]) -> None:
+        """Add the scalars of an epoch.
+
+        Raises:
+            OutputError: the folder is gone, not writable or full.
+        """
         if self._writer is None or self._folder is None:
             return
-        for tag, value in row.items():
-            self._writer.add_scalar(tag, value, epoch)
-        self._writer.flush()
+        try:
+            for tag, value in row.items():
+                self._writer.add_scalar(tag, value, epoch)
+            self._writer.flush()
+        except OSError as error:
+            # tensorboard's thread for writing has ended: closing it would raise the same.
+            self._writer = None
+            raise OutputError(f"cannot write in {self._folder}: {error.strerror}") from error
         # JSON has no NaN.
         finite = {tag: v if math.isfinite(v) else None for tag, v in row.items()}
         self._rows.append({"epoch": epoch} | finite)

@@ -10,10 +10,18 @@ from typing import Any
 
 import torch
 
-__all__ = ["rng_state", "seed_everything", "seed_worker", "set_deterministic", "set_rng_state"]
+__all__ = [
+    "numpy_random",
+    "rng_state",
+    "seed_everything",
+    "seed_worker",
+    "set_deterministic",
+    "set_rng_state",
+]
 
 
-def _numpy_random() -> ModuleType | None:
+def numpy_random() -> ModuleType | None:
+    """``numpy.random`` where numpy is installed."""
     # numpy arrives with tensorboard; data sets may draw from it, this package does not.
     try:
         return importlib.import_module("numpy.random")
@@ -25,9 +33,9 @@ def seed_everything(seed: int) -> None:
     """Seed python, numpy and torch (all devices) with ``seed``."""
     random.seed(seed)
     torch.manual_seed(seed)
-    numpy_random = _numpy_random()
-    if numpy_random is not None:
-        numpy_random.seed(seed % 2**32)
+    numpy_rng = numpy_random()
+    if numpy_rng is not None:
+        numpy_rng.seed(seed % 2**32)
 
 
 def set_deterministic(seed: int = 2020, disable_uda: bool = False) -> None:
@@ -51,9 +59,9 @@ def seed_worker(worker_id: int) -> None:
     """Seed python and numpy in a loader worker from torch's seed (``worker_init_fn``)."""
     seed = torch.initial_seed() % 2**32
     random.seed(seed)
-    numpy_random = _numpy_random()
-    if numpy_random is not None:
-        numpy_random.seed(seed)
+    numpy_rng = numpy_random()
+    if numpy_rng is not None:
+        numpy_rng.seed(seed)
 
 
 def rng_state() -> dict[str, Any]:
@@ -61,9 +69,9 @@ def rng_state() -> dict[str, Any]:
     state: dict[str, Any] = {"python": random.getstate(), "torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state_all()
-    numpy_random = _numpy_random()
-    if numpy_random is not None:
-        name, keys, position, has_gauss, cached = numpy_random.get_state()
+    numpy_rng = numpy_random()
+    if numpy_rng is not None:
+        name, keys, position, has_gauss, cached = numpy_rng.get_state()
         state["numpy"] = (name, [int(key) for key in keys], position, has_gauss, cached)
     return state
 
@@ -75,6 +83,6 @@ def set_rng_state(state: dict[str, Any]) -> None:
     cuda = state.get("cuda", [])
     for index in range(min(len(cuda), torch.cuda.device_count())):
         torch.cuda.set_rng_state(cuda[index], index)
-    numpy_random = _numpy_random()
-    if numpy_random is not None and "numpy" in state:
-        numpy_random.set_state(state["numpy"])
+    numpy_rng = numpy_random()
+    if numpy_rng is not None and "numpy" in state:
+        numpy_rng.set_state(state["numpy"])

@@ -27,7 +27,8 @@ def draw_spikes(spikes: Mapping[str, Tensor], rates: Mapping[str, float], title:
     figure_class = require("matplotlib.figure", "plot").Figure
     shown = list(spikes.items())[:MAX_LAYERS]
     figure = figure_class(figsize=(6, 1 + 1.5 * len(shown)), layout="constrained")
-    figure.suptitle(title)
+    more = f", layers 1 to {MAX_LAYERS} of {len(spikes)}" if len(spikes) > MAX_LAYERS else ""
+    figure.suptitle(title + more)
     for index, (name, values) in enumerate(shown, start=1):
         axes = figure.add_subplot(len(shown), 1, index)
         axes.imshow(

@@ -21,16 +21,18 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from . import distributed, loaders, loop, optim
-from .args import build_parser, check_args
+from .args import build_parser
+from .cuda_graph import captured
 from .data import CIFAR10, ImageFolder
 from .dataset_cache import cached_image_folder
 from .ema import ModelEma
 from .errors import HookMissingError, TrainError
 from .history import History
-from .launch import leave_processes, start_processes
+from .launch import leave_processes, lost_processes_named, run_folders, start_processes
 from .layout import add_time, channels_last
 from .logs import console_logging
 from .metrics import top1_top5
+from .option_checks import check_args
 from .run import Run, amp_dtype
 from .seeding import seed_worker, set_deterministic
 from .tet import TETLoss
@@ -204,7 +206,9 @@ class Trainer:
     def compile_model(
         self, args: argparse.Namespace, model: nn.Module, *, enabled: bool | None = None
     ) -> nn.Module:
-        """``torch.compile(model)`` if the options (or ``enabled``) ask for it."""
+        """``torch.compile(model)`` or CUDA graphs if the options (or ``enabled``) ask for it."""
+        if enabled is None and args.execution_mode == "cuda_graph":
+            return captured(model, warmup_steps=args.cuda_graph_warmup_steps)
         if enabled is None:
             enabled = args.compile or args.execution_mode == "compile"
         if not enabled:
@@ -244,9 +248,7 @@ class Trainer:
             What was measured; None with ``--print-logdir``.
         """
         check_args(args)
-        name = self.get_tb_logdir_name(args)
-        log_dir = Path(args.output_dir) / name
-        checkpoint_dir = Path(args.output_dir) / "pt" / name
+        log_dir, checkpoint_dir = run_folders(args.output_dir, self.get_tb_logdir_name(args))
         if args.print_logdir:
             print(log_dir)
             print(checkpoint_dir)
@@ -257,7 +259,8 @@ class Trainer:
         device = start_processes(args)
         finished = False
         try:
-            history = Run(self, args, device, log_dir, checkpoint_dir).execute()
+            with lost_processes_named():
+                history = Run(self, args, device, log_dir, checkpoint_dir).execute()
             finished = True
         finally:
             if joined_here and args.distributed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from ..checkpoint import load_checkpoint
+from ..checkpoint import read_checkpoint
 from .targets import load_trainer, stored_args
 
 __all__ = ["add_arguments", "execute"]
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace, words: list[str]) -> None:
     trainer = load_trainer(args.target)
-    content = load_checkpoint(args.checkpoint)
+    content = read_checkpoint(args.checkpoint)
     options = stored_args(trainer, content.get("args"), words)
     options.test_only, options.resume = True, args.checkpoint
     history = trainer.run(options)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +58,7 @@ def execute(args: argparse.Namespace, words: list[str]) -> None:
     content = load_checkpoint(args.checkpoint)
     weights = _weights(content, args.checkpoint, averaged=args.ema)
     options = stored_args(trainer, content.get("args"), words)
-    classes = args.classes or int(list(weights.values())[-1].shape[0])
+    classes = args.classes or _last_size(weights)
     model = trainer.load_model(options, classes)
     check_fits(model, weights, Path(args.checkpoint))
     model.load_state_dict(weights)
@@ -91,6 +94,14 @@ def _weights(content: dict[str, Any], path: str, *, averaged: bool) -> dict[str,
     return {name.removeprefix(prefix): v for name, v in average if name.startswith(prefix)}
 
 
+def _last_size(weights: dict[str, Tensor]) -> int:
+    """Rows of the last weights; single numbers, such as a learnt time constant, are passed over."""
+    sizes = [int(value.shape[0]) for value in weights.values() if value.ndim]
+    if not sizes:
+        raise OptionError("argument --classes: is required, the checkpoint has no layer's weights")
+    return sizes[-1]
+
+
 def _run(model: nn.Module, x: Tensor) -> Tensor:
     """The model's output from reset states."""
     try:
@@ -116,8 +127,7 @@ def _write_torch(model: nn.Module, x: Tensor, output: Path) -> None:
     expected = _run(model, x)
     buffer = io.BytesIO()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _silence():
             program = torch.export.export(model, (x,))
             torch.export.save(program, buffer)
     except Exception as error:  # torch.export raises errors of many kinds
@@ -133,17 +143,37 @@ def _write_onnx(model: nn.Module, x: Tensor, output: Path) -> None:
     require("onnxscript", "onnx")
     buffer = io.BytesIO()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _silence():
             program = torch.onnx.export(model, (x,), dynamo=True, verbose=False)
             if program is None:
                 raise RuntimeError("torch.onnx gave no program")
             buffer.write(program.model_proto.SerializeToString())
     except Exception as error:  # torch.onnx raises errors of many kinds
-        raise ExportError(f"ONNX cannot express the network: {_first_line(error)}") from error
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # the first line of the outer ones is advice
+            cause = cause.__cause__
+        raise ExportError(f"ONNX cannot express the network: {_first_line(cause)}") from error
     files.write_atomic(output, lambda file: file.write(buffer.getvalue()))
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without torch's warnings, log lines and graphs; its errors say what is wrong."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _first_line(error: BaseException) -> str:
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

@@ -9,16 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from ..errors import TrainError
-from . import evaluate, export, plot, run, summary
+from ..one_line_parser import OneLineParser
+from . import evaluate, export, merge, plot, run, summary
 
 __all__ = ["main"]
 
 Handler = Callable[[argparse.Namespace, list[str]], None]
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (-h shows the usage)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,7 +38,7 @@ def _end(command: str, message: str) -> NoReturn:
 
 
 def _build() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OneLineParser(
         prog="sj-train",
         description="Train, evaluate and export spiking networks.",
         epilog="TARGET is a recipe, FILE.py[:Class] or module[:Class] with a Trainer subclass; "
@@ -53,6 +49,7 @@ def _build() -> argparse.ArgumentParser:
         (run, "run", True),
         (evaluate, "evaluate", True),
         (export, "export", True),
+        (merge, "merge", False),
         (plot, "plot", False),
         (summary, "summary", False),
     ):

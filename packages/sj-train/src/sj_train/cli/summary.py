@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -11,11 +12,16 @@ from typing import Any
 import torch
 
 from ..checkpoint import load_checkpoint
+from ..errors import CheckpointError
 from ..read_log import read_log
+from ..recipes.script_run import read_script_checkpoint
 
 __all__ = ["add_arguments", "describe", "execute"]
 
-_SHOWN = ("train_loss", "test_loss", "test_acc1", "test_acc5", "ema_test_acc1")
+_SHOWN = (
+    "train_loss", "train_acc", "train_acc1", "test_loss", "test_acc", "test_acc1", "test_acc5",
+    "ema_test_acc1", "test_psnr", "test_ssim",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,17 +69,30 @@ def _plain(value: float) -> float | None:
 
 
 def _describe_checkpoint(path: str) -> dict[str, Any]:
-    content = load_checkpoint(path)
-    tensors = [v for v in content["model"].values() if isinstance(v, torch.Tensor)]
+    content, weights = _read(path)
+    tensors = [v for v in content[weights].values() if isinstance(v, torch.Tensor)]
+    best = {k: v for k, v in content.items() if k.startswith("max_") and isinstance(v, int | float)}
     entry: dict[str, Any] = {
         "epoch": content.get("epoch"),
-        "max_test_acc1": content.get("max_test_acc1"),
+        **best,
         "tensors": len(tensors),
         "numbers": sum(tensor.numel() for tensor in tensors),
         "keys": ", ".join(sorted(content)),
     }
     args = content.get("args") or {}
+    if isinstance(args, argparse.Namespace):
+        args = vars(args)
     for name in ("model", "opt", "lr", "epochs", "T"):
         if args.get(name) is not None:
             entry[name] = args[name]
     return entry
+
+
+def _read(path: str) -> tuple[dict[str, Any], str]:
+    """A checkpoint of a Trainer or of a script, and the key of its weights."""
+    try:
+        return load_checkpoint(path), "model"
+    except CheckpointError:
+        with contextlib.suppress(CheckpointError):
+            return read_script_checkpoint(Path(path)), "net"
+        raise

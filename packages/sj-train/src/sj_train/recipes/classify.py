@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from .. import files
 from ..errors import DataError, OptionError
 from ..extras import require
 from ..loaders import build_samplers, build_transforms
@@ -23,7 +23,6 @@ from ..train_classify import Data, Trainer
 from ..transforms import CIFAR10_STATISTICS, Statistics
 from .command import (
     add_fake_data,
-    check_at_least,
     default_device,
     fake_folder,
     model_errors,
@@ -61,7 +60,6 @@ class ZooTrainer(Trainer):
         add("--T", default=4, type=int, help="time steps, or frames of a recording (default: 4)")
         add("--split-by", default="number", choices=["number", "time"], help="equal in all frames")
         add("--neuron", default="LIF", help="neuron of the network (default: LIF)")
-        add("--eventmix-alpha", default=0.0, type=float, help="EventMix, 0 disables (default: 0)")
         add_fake_data(parser)
         parser.set_defaults(
             model="sew_resnet18", train_crop_size=32, val_resize_size=32, val_crop_size=32
@@ -74,11 +72,11 @@ class ZooTrainer(Trainer):
     def load_data(self, args: argparse.Namespace) -> Data:
         if args.T is None or args.T < 1:
             raise OptionError(f"argument --T: needs at least 1 time step, got {args.T}")
-        check_at_least(args, "--", eventmix_alpha=0.0)
         arguments: dict[str, Any] = {"root": args.data_path}
         if args.fake_data:
-            arguments = {"root": fake_folder(args.output_dir, args.dataset), "fake": True}
-            Path(arguments["root"]).mkdir(parents=True, exist_ok=True)
+            root = fake_folder(args.output_dir, args.dataset)
+            files.prepare_folder(root)
+            arguments = {"root": root, "fake": True}
         images = is_image_set(args.dataset)
         if not images:
             arguments |= {"data_type": "frame", "frames_number": args.T, "split_by": args.split_by}

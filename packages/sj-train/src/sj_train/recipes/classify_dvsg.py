@@ -14,19 +14,21 @@ from torch.utils.data import Subset
 
 from sj_neurons import functional, neuron, surrogate
 
+from .. import files
 from ..errors import OptionError
 from ..extras import require
+from ..one_line_parser import OneLineParser
 from .command import data_errors, fake_folder, model_errors, parse_with_fake, run_command
 from .rate_training import FAKE_DEFAULTS, RateTask, add_flags, check_flags, train_rates
 
 __all__ = ["build_parser", "dvs_gesture", "main", "run"]
 
 CLASSES = 11
-_FAKE_TRAIN, _FAKE_TEST = 16, 8
+_FAKE_TRAIN, _FAKE_TEST = 44, 22
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="classify_dvsg", description="Classify DVS128 Gesture", allow_abbrev=False
     )
     add = parser.add_argument
@@ -45,7 +47,7 @@ def dvs_gesture(args: argparse.Namespace) -> tuple[Any, Any]:
         if not args.fake_data:
             raise OptionError("argument -data-dir: is required (the folder of DVS128 Gesture)")
         root = fake_folder(args.out_dir, "DVS128Gesture")
-        root.mkdir(parents=True, exist_ok=True)
+        files.prepare_folder(root)
     with data_errors():
         sets = [
             dataset(
@@ -101,7 +103,7 @@ def _spread(dataset: Any, count: int) -> Subset[Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    small = {**FAKE_DEFAULTS, "T": 4, "b": 4, "channels": 8}
+    small = {**FAKE_DEFAULTS, "T": 4, "b": 4, "channels": 16, "lr": 0.01}
     args = parse_with_fake(build_parser(), argv, small)
     run_command("classify_dvsg", lambda: run(args))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ def add_fake_data(parser: argparse.ArgumentParser) -> None:
         "--fake-data",
         action="store_true",
         help="run on a small synthetic copy of the data, with small defaults: under a minute on "
-        "a CPU, nothing is downloaded, and the scores mean nothing",
+        "a CPU, nothing is downloaded, and the scores say nothing about the real data",
     )
 
 
@@ -42,9 +43,11 @@ def parse_with_fake(
 ) -> argparse.Namespace:
     """Parse ``argv``; with ``--fake-data`` the defaults are those of ``small``."""
     words = sys.argv[1:] if argv is None else list(argv)
-    if "--fake-data" in words:
+    args = parser.parse_args(words)
+    if args.fake_data:  # also where it is abbreviated, or stands in the file of --config
         parser.set_defaults(**small)
-    return parser.parse_args(words)
+        args = parser.parse_args(words)
+    return args
 
 
 def default_device() -> str:
@@ -90,7 +93,7 @@ def data_errors() -> Iterator[None]:
         except ImportError as error:
             raise MissingExtraError(str(error)) from error
         except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
-            raise DataError(_text(error)) from error
+            raise DataError(_in_words_of_the_command(error)) from error
 
 
 @contextmanager
@@ -123,6 +126,18 @@ def run_command(name: str, run: Callable[[], object]) -> None:
 def fake_folder(output: str | Path, dataset: str) -> Path:
     """Where a recipe keeps its synthetic copy of a data set."""
     return Path(output) / "fake_data" / dataset
+
+
+def _in_words_of_the_command(error: BaseException) -> str:
+    """What the data sets advise as arguments in Python, as options of a recipe."""
+    if isinstance(error, FileExistsError):
+        advice = "; choose another folder, or leave --fake-data out to use what is there"
+    else:
+        advice = (
+            "; get the data ('sj-datasets list' shows where from, 'sj-datasets prepare NAME ROOT' "
+            "fetches many of them), or try --fake-data"
+        )
+    return re.sub(r";[^;]*\bfake=True\b.*", advice, _text(error))
 
 
 def _text(error: BaseException) -> str:

@@ -17,17 +17,18 @@ from torch.utils.data import Subset
 
 from ..errors import OptionError
 from ..extras import require
+from ..one_line_parser import OneLineParser
 from .command import data_errors, fake_folder, model_errors, parse_with_fake, run_command
 from .encoder_pictures import save_encoder_pictures
 from .rate_training import FAKE_DEFAULTS, RateTask, add_flags, build_run, check_flags, train_rates
 
 __all__ = ["build_parser", "fashion_mnist", "main", "run"]
 
-_FAKE_TRAIN, _FAKE_TEST = 256, 64
+_FAKE_TRAIN, _FAKE_TEST = 512, 128
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="conv_fashion_mnist",
         description="Classify Fashion-MNIST with a convolutional SNN",
         allow_abbrev=False,

@@ -88,8 +88,8 @@ def _save_image(path: Path, image: Tensor) -> None:
 
 
 def _draw(folder: Path, t: int, maps: Tensor) -> None:
-    require("matplotlib", "recipes").use("Agg")
-    pyplot = require("matplotlib.pyplot", "recipes")
+    require("matplotlib", "plot").use("Agg")
+    pyplot = require("matplotlib.pyplot", "plot")
     rows, (height, width) = maps.shape[0] // _COLUMNS, maps.shape[1:]
     size = (8.0, max(8.0 * rows * height / (_COLUMNS * width), 1.0) + 0.5)
     fig, _ = require("sj_layers.visualizing", "recipes").plot_2d_feature_map(

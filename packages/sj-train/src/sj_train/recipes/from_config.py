@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import ClassCountError, OptionError
 from ..extras import require
+from ..one_line_parser import OneLineParser
 from ..seeding import seed_everything
 from .command import (
     add_fake_data,
@@ -33,13 +34,12 @@ from .task_training import task_loaders, task_run, train_task
 
 __all__ = ["add_task_flags", "build_parser", "main", "prepare", "run", "task_settings"]
 
-FAKE_DEFAULTS: dict[str, Any] = {
-    "device": default_device(), "epochs": 2, "batch_size": 8, "workers": 0,
-}  # fmt: skip
+FAKE_DEFAULTS: dict[str, Any] = {"device": default_device(), "workers": 0}
+_FAKE_TRAINING = {"epochs": 2, "batch_size": 8}  # in place of what the file says
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="from_config", description="Train the model of a config")
+    parser = OneLineParser(prog="from_config", description="Train the model of a config")
     parser.add_argument("config", help="a .yaml or .json file")
     add_task_flags(parser)
     return parser
@@ -64,13 +64,18 @@ def add_task_flags(parser: argparse.ArgumentParser) -> None:
 def task_settings(args: argparse.Namespace, config: dict[str, Any]) -> tuple[int, int]:
     """Epochs and batch size: those of the command line, else of the config.
 
+    With ``--fake-data`` small ones stand for those of the file, not for those of ``--set``.
+
     Raises:
         OptionError: less than 1.
     """
-    training = config.get("training", {})
-    for name, default in (("epochs", 100), ("batch_size", 64)):
+    training = {"epochs": 100, "batch_size": 64} | config.get("training", {})
+    if args.fake_data:
+        given = {text.lstrip("+").partition("=")[0] for text in args.overrides}
+        training |= {k: v for k, v in _FAKE_TRAINING.items() if f"training.{k}" not in given}
+    for name in _FAKE_TRAINING:
         if getattr(args, name) is None:
-            setattr(args, name, training.get(name, default))
+            setattr(args, name, training[name])
     check_at_least(args, "--", epochs=1, batch_size=1, workers=0)
     return args.epochs, args.batch_size
 

@@ -23,6 +23,7 @@ from sj_neurons import functional, neuron, surrogate
 from .. import loop
 from ..errors import OptionError, RunExistsError
 from ..extras import require
+from ..one_line_parser import OneLineParser
 from ..seeding import seed_everything
 from .command import (
     add_fake_data,
@@ -41,7 +42,7 @@ _CLASSES, _SIDE = 10, 8
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lif_digits", description="Classify handwritten digits")
+    parser = OneLineParser(prog="lif_digits", description="Classify handwritten digits")
     add = parser.add_argument
     add("--model", default="csnn", choices=["csnn", "lif"], help="network (default: csnn)")
     add("--T", default=4, type=int, help="time steps (default: 4)")
@@ -82,12 +83,7 @@ def run(args: argparse.Namespace) -> loop.History:
     """
     check_at_least(args, "--", T=1, channels=1, batch_size=1, epochs=1, lr=0.0)
     device = usable_device(args.device, "--device")
-    train_set, test_set = fake_digits() if args.fake_data else digits()
-    if len(train_set) < args.batch_size:
-        raise OptionError(
-            f"argument --batch-size: the training set has {len(train_set)} samples, less than one "
-            f"batch of {args.batch_size}"
-        )
+    train_set, test_set = _load(args)
     seed_everything(args.seed)
     net = _build_net(args).to(device)
     optimizer = torch.optim.Adam(net.parameters(), lr=args.lr)
@@ -119,6 +115,16 @@ def run(args: argparse.Namespace) -> loop.History:
     if history.epochs:
         _log.info("test accuracy: %.4f", history.last["test_acc1"] / 100)
     return history
+
+
+def _load(args: argparse.Namespace) -> tuple[TensorDataset, TensorDataset]:
+    train_set, test_set = fake_digits() if args.fake_data else digits()
+    if len(train_set) < args.batch_size:
+        raise OptionError(
+            f"argument --batch-size: the training set has {len(train_set)} samples, less than one "
+            f"batch of {args.batch_size}"
+        )
+    return train_set, test_set
 
 
 class _LifNet(nn.Module):

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .. import files
 from ..extras import require
+from ..one_line_parser import OneLineParser
 from .command import check_at_least, model_errors, parse_with_fake, run_command
 from .from_config import FAKE_DEFAULTS, add_task_flags, prepare
 from .picture_sheet import save_colour_sheet
@@ -29,9 +30,7 @@ __all__ = ["build_parser", "default_config", "main", "run"]
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="pretrain_mae", description="Pretrain a masked autoencoder"
-    )
+    parser = OneLineParser(prog="pretrain_mae", description="Pretrain a masked autoencoder")
     add = parser.add_argument
     add("--config", help="a .yaml or .json file with a model of type MAE")
     add("--neuron", help="neuron of the default network, such as LIF (default: none, an ANN)")
@@ -87,6 +86,8 @@ def run(args: argparse.Namespace) -> ScriptRun:
         TrainError: the config, options, data or checkpoint cannot be used.
     """
     check_at_least(args, "--", T=1, visuals=0, embed_dims=1, depth=1)
+    if args.visuals:
+        require("PIL.Image", "images")  # missed now rather than after the first epoch
     tools = require("sj_models.config", "recipes")
     with model_errors():
         if args.config is None:

@@ -34,7 +34,7 @@ __all__ = ["FAKE_DEFAULTS", "RateTask", "add_flags", "rate_loss", "train_rates"]
 _log = logging.getLogger(__name__)
 
 FAKE_DEFAULTS: dict[str, Any] = {
-    "device": default_device(), "epochs": 2, "b": 16, "j": 0, "opt": "adam", "lr": 0.01,
+    "device": default_device(), "epochs": 4, "b": 16, "j": 0, "opt": "adam", "lr": 0.003,
 }  # fmt: skip
 
 

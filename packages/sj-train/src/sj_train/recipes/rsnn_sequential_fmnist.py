@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from sj_neurons import functional, neuron
 
 from ..extras import require
+from ..one_line_parser import OneLineParser
 from .command import model_errors, parse_with_fake, run_command
 from .conv_fashion_mnist import fashion_mnist
 from .rate_training import FAKE_DEFAULTS, RateTask, add_flags, check_flags, train_rates
@@ -23,7 +24,7 @@ _NETS = {"plain": "PlainNet", "ss": "StatefulSynapseNet", "fb": "FeedBackNet"}
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="rsnn_sequential_fmnist",
         description="Classify sequential Fashion-MNIST",
         allow_abbrev=False,

@@ -137,11 +137,11 @@ def claim_run_folder(
                 f"{folder} holds an earlier run; use {dashes}resume {folder / LATEST} to go on "
                 f"with it or {dashes}clean to replace it"
             )
-        logs = (
-            p for pattern in ("events.out.tfevents.*", "scalars.*") for p in folder.glob(pattern)
-        )
-        for path in [*earlier, *logs]:
+        written = ("events.out.tfevents.*", "scalars.*", "visuals/epoch_*.png")
+        for path in [*earlier, *(p for pattern in written for p in folder.glob(pattern))]:
             path.unlink()
     files.prepare_folder(folder)
     text = f"{args}\n{' '.join(sys.argv)}\n"
-    files.write_atomic(folder / "args.txt", lambda file: file.write(text.encode()))
+    files.write_atomic(
+        folder / "args.txt", lambda file: file.write(text.encode(errors="backslashreplace"))
+    )

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from ..errors import DataError, OptionError
 from ..extras import require
 from ..loop import loader_generators
+from ..one_line_parser import OneLineParser
 from ..seeding import seed_everything, seed_worker
 from .command import (
     add_fake_data,
@@ -41,14 +42,13 @@ __all__ = ["build_parser", "main", "run"]
 
 _FAKE_DEFAULTS: dict[str, Any] = {
     "method": "base", "dataset": "base", "device": default_device(), "epochs": 2, "batch_size": 2,
-    "workers": 0, "height": 32, "width": 32, "lr": 1e-3,
+    "workers": 0, "lr": 1e-3,
 }  # fmt: skip
+_FAKE_SIDE = 32
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="train_reconstruction", description="Train a network of sz-models"
-    )
+    parser = OneLineParser(prog="train_reconstruction", description="Train a network of sz-models")
     add = parser.add_argument
     add("--method", default="bsf", help="network, a name in sz_models.METHODS (default: bsf)")
     add("--dataset", default="reds_base", help="a name in sz_models.DATASETS (default: reds_base)")
@@ -120,7 +120,8 @@ def _build_loaders(args: argparse.Namespace, length: int) -> dict[str, DataLoade
     if root is None:
         if not args.fake_data:
             raise OptionError("argument --data-path: is required (the folder of the data set)")
-        root = fake_folder(args.output_dir, args.dataset)
+        height, width = _fake_size(args)
+        root = fake_folder(args.output_dir, f"{args.dataset}_{height}x{width}")
     parts: dict[str, DataLoader[Any]] = {}
     for split in ("train", "test"):
         with data_errors():
@@ -142,11 +143,20 @@ def _build_loaders(args: argparse.Namespace, length: int) -> dict[str, DataLoade
 
 def _configure(cfg: Any, args: argparse.Namespace, root: str | Path, length: int) -> None:
     cfg.root_dir, cfg.fake = Path(root), args.fake_data
+    if args.fake_data:
+        cfg.height, cfg.width = _fake_size(args)
     cfg.height = cfg.height if args.height is None else args.height
     cfg.width = cfg.width if args.width is None else args.width
     cfg.spike_length_train = cfg.spike_length_test = length
     if args.crop_size is not None:
         cfg.use_aug, cfg.crop_size = True, (args.crop_size, args.crop_size)
+
+
+def _fake_size(args: argparse.Namespace) -> tuple[int, int]:
+    """Rows and columns of small frames that hold the crops; rows are packed by 8 pixels."""
+    side = max(_FAKE_SIDE, -(-(args.crop_size or 0) // 8) * 8)
+    height = side if args.height is None else args.height
+    return height, side if args.width is None else args.width
 
 
 def _loss_weight(text: str) -> tuple[str, float]:
