@@ -184,5 +184,3 @@ def test_nested_graphs_are_read(tmp_path):
     )
     sj_nir.write_graph(tmp_path / "net.nir", outer)
     assert sj_nir.read_graph(tmp_path / "net.nir").nodes["sub"].nodes.keys() == inner.nodes.keys()
-    with pytest.raises(sj_nir.NotSupportedError, match="node 'sub': a nested graph"):
-        sj_nir.import_from_nir(tmp_path / "net.nir")

@@ -1,0 +1,113 @@
+"""The part of an imported network whose nodes feed each other: computed step by step.
+
+    y[t] = f(x[t], y[t-1])        y[-1] = 0
+
+In step mode `'m'` it takes and returns whole sequences, so that only this part loops over time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from sj_neurons.base import MemoryModule
+
+__all__ = ["EXTERNAL", "INNER", "PREVIOUS", "Loop", "LoopNode", "Term"]
+
+Term = tuple[str, int]  # a summand: where it comes from, and its number there
+EXTERNAL, INNER, PREVIOUS = "external", "inner", "previous"
+
+
+@dataclass(frozen=True)
+class LoopNode:
+    """A module of the loop, by attribute, and what adds up to its input."""
+
+    attribute: str
+    terms: tuple[Term, ...]
+
+
+class Loop(MemoryModule):
+    """Modules in step mode `'s'` that feed each other with one step of delay.
+
+    Its children stay in step mode `'s'`; `functional.set_step_mode` leaves them alone. A memory
+    `NAME_prev_output` holds what the module NAME put out at the step before, `None` at the start.
+
+    Args:
+        modules: the modules by attribute name.
+        nodes: calls in the order of computation. A term is `(EXTERNAL, i)`, input i of the loop,
+            `(INNER, i)`, the output of node i at this step, or `(PREVIOUS, i)`, the output of the
+            node that `delayed[i]` names at the step before.
+        delayed: node number, and shape of one sample, for each output that is needed a step later.
+        registers: node number, and shape of one sample, for each node that puts out before it takes
+            in: a delay of at least one step.
+        outputs: numbers of the nodes whose outputs are returned.
+        step_mode: `'s'` (`[N, *]`) or `'m'` (`[T, N, *]`).
+    """
+
+    owns_children_step_mode = True
+
+    def __init__(
+        self,
+        modules: Mapping[str, nn.Module],
+        nodes: tuple[LoopNode, ...],
+        delayed: tuple[tuple[int, tuple[int, ...]], ...],
+        outputs: tuple[int, ...],
+        registers: tuple[tuple[int, tuple[int, ...]], ...] = (),
+        step_mode: str = "s",
+    ) -> None:
+        super().__init__()
+        for attribute, module in modules.items():
+            self.add_module(attribute, module)
+        self.nodes, self.delayed, self.outputs, self.registers = nodes, delayed, outputs, registers
+        self.memory_names = tuple(f"{nodes[i].attribute}_prev_output" for i, _ in delayed)
+        for name in self.memory_names:
+            self.register_memory(name, None)
+        self.step_mode = step_mode
+
+    def single_step_forward(self, *inputs: Tensor) -> Any:
+        values = self._step(inputs, self._previous(inputs[0]))
+        for name, (number, _) in zip(self.memory_names, self.delayed, strict=True):
+            self._memories[name] = values[number]
+        found = tuple(values[number] for number in self.outputs)
+        return found[0] if len(found) == 1 else found
+
+    def _previous(self, x: Tensor) -> list[Tensor]:
+        found: list[Tensor] = []
+        for name, (_, shape) in zip(self.memory_names, self.delayed, strict=True):
+            value = self._memories[name]
+            expected = (x.shape[0], *shape)
+            if value is None:
+                value = x.new_zeros(expected)
+            elif value.shape != expected:
+                raise ValueError(
+                    f"{name}: expected shape {tuple(expected)} for this input, got "
+                    f"{tuple(value.shape)} from the previous step; call reset_net(net) between "
+                    "sequences"
+                )
+            found.append(value.to(x))
+        return found
+
+    def _step(self, inputs: tuple[Tensor, ...], previous: list[Tensor]) -> list[Tensor]:
+        values: list[Any] = [None] * len(self.nodes)
+        for number, shape in self.registers:
+            values[number] = self._peek(number, inputs[0].new_zeros(inputs[0].shape[0], *shape))
+        known = {EXTERNAL: inputs, INNER: values, PREVIOUS: previous}
+        for number, node in enumerate(self.nodes):
+            (kind, place), *others = node.terms
+            total = known[kind][place]
+            for kind, place in others:
+                total = total + known[kind][place]
+            values[number] = self._modules[node.attribute](total)  # pyright: ignore[reportOptionalCall]
+        return values
+
+    def _peek(self, number: int, zeros: Tensor) -> Tensor:
+        """What a register will put out, whatever it takes in."""
+        module: Any = self._modules[self.nodes[number].attribute]
+        memories = dict(module.named_memories())
+        output = module(zeros)
+        for name, value in memories.items():
+            setattr(module, name, value)
+        return output
