@@ -1,7 +1,8 @@
 """Export and import of spiking networks as Neuromorphic Intermediate Representation (NIR) graphs.
 
 `export_to_nir` turns a network into a `nir.NIRGraph` and, if asked, a file; `import_from_nir` turns
-either back into a network; `interpret` computes it without torch. `register_op` teaches both a new kind of node or module.
+either back into a network; `interpret` computes a graph with numpy alone, and `verify` compares a
+network with it, node by node. `register_op` teaches export and import a new kind of node or module.
 """
 
 from .errors import ExportError, NIRError, NIRFileError, NIRGraphError, NotSupportedError
@@ -11,8 +12,10 @@ from .import_ import import_from_nir
 from .imported import ImportedNet
 from .interpreter import Outputs, interpret
 from .ops import ImportOptions, Op, Site, register_op
+from .verify import Difference, Report, VerificationError, verify
 
 __all__ = [
+    "Difference",
     "ExportError",
     "ImportOptions",
     "ImportedNet",
@@ -22,12 +25,15 @@ __all__ = [
     "NotSupportedError",
     "Op",
     "Outputs",
+    "Report",
     "Site",
+    "VerificationError",
     "export_to_nir",
     "import_from_nir",
     "interpret",
     "read_graph",
     "register_op",
+    "verify",
     "write_graph",
 ]
 

@@ -15,7 +15,7 @@ from ..files import read_graph
 from .fields import Shape, floats, shape_of
 from .flat import FlatGraph, flatten, listed
 from .outputs import Outputs, Recorder
-from .rule import Rule
+from .rule import Rule, recorded_number
 from .schedule import Component, Schedule, schedule
 from .stateful import NEURONS, Delay, Neuron
 from .stateless import Function, stateless
@@ -149,6 +149,28 @@ class Program:
         if name in self.cells and incoming:
             self.cells[name].check_input(next(iter(incoming.values())))
 
+    @property
+    def margin_nodes(self) -> dict[str, np.ndarray]:
+        """The nodes that fire, and their thresholds."""
+        found = {
+            name: cell.p["v_threshold"]
+            for name, cell in self.cells.items()
+            if isinstance(cell, Neuron) and cell.spiking
+        }
+        for name, node in self.graph.nodes.items():
+            if isinstance(node, nir.Threshold):
+                found[name] = floats(node, name, "threshold")
+        return found
+
+    def in_position(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Inputs or Outputs in the order that the exported network had them, else by name."""
+
+        def place(name: str) -> tuple[float, str]:
+            number = recorded_number(self.graph.nodes[name], name, "position")
+            return (float("inf") if number is None else float(number.reshape(-1)[0])), name
+
+        return tuple(sorted(names, key=place))
+
     # running
 
     def run(
@@ -225,9 +247,9 @@ class _Run:
         self.program, self.values, self.forced = program, values, forced
         self.recorder, self.lead = recorder, lead
         self.thresholds = {
-            name: floats(node, name, "threshold")
-            for name, node in program.graph.nodes.items()
-            if isinstance(node, nir.Threshold)
+            name: threshold
+            for name, threshold in program.margin_nodes.items()
+            if name in program.functions
         }
         self.readers = {name: len(targets) for name, targets in program.graph.targets.items()}
         for name, value in values.items():
