@@ -5,14 +5,20 @@ On a graph
     dt      seconds per step of the exported network
 
 On a neuron
-    reset        'hard', or 'soft' (the fields v_reset and v_leak are then 0)
-    fire         '>=' or '>': whether a potential equal to the threshold fires
-    dt           seconds per step
-    tau          time constant in steps, exactly as the module had it (LIF)
-    decay_input  whether the input is divided by tau (LIF)
-    v_init       potential before the first step, where it is not v_reset
+    reset         'hard', or 'soft': v <- v - (v_threshold - v_reset)
+    fire          '>=' or '>': whether a potential equal to the threshold fires; also on Threshold
+    dt            seconds per step
+    v_init        potential before the first step, a number or one per neuron, where it is not
+                  v_reset (v_leak for LI and CubaLI, 0 for I)
+    per_neuron    true if the module was one of `sj_nir.modules`
+    tau           time constant in steps, exactly as the module had it (LIF)
+    decay_input   whether the input is divided by tau (LIF)
+    c_decay, v_decay   decay factors, exactly as the module had them (CubaLIF)
+    detach_reset  true if the reset is left out of the gradient
+    surrogate     {name, parameters}: class of `sj_neurons.surrogate`, where it is not
+                  Sigmoid(alpha=4); also on Threshold
 
-`tau` and `decay_input` count only while the fields still agree with them.
+The exact numbers count only while the fields still agree with them.
 """
 
 from __future__ import annotations
@@ -21,10 +27,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import nir
+import numpy as np
 
 from .errors import NIRGraphError
 
-__all__ = ["FORMAT", "KEY", "choice_in", "number_in", "record_of"]
+__all__ = ["FORMAT", "KEY", "choice_in", "flag_in", "number_in", "numbers_in", "record_of"]
 
 KEY = "sj_nir"
 FORMAT = 1
@@ -44,25 +51,55 @@ def choice_in(node: nir.NIRNode, name: str, entry: str, choices: tuple[str, ...]
         NIRGraphError: it is not one of `choices`.
     """
     value = record_of(node).get(entry)
-    if value is None or value in choices:
+    if value is None or (isinstance(value, str) and value in choices):
         return value
-    raise NIRGraphError(
-        f"expected one of {choices}, got {value!r}", node=name, field=f"metadata/{KEY}/{entry}"
-    )
+    raise _expected(f"one of {choices}", value, name, entry)
 
 
 def number_in(node: nir.NIRNode, name: str, entry: str) -> float | None:
     """The number stored as `entry`, `None` if there is none.
 
     Raises:
-        NIRGraphError: it is not a number.
+        NIRGraphError: it is not a finite number.
+    """
+    values = numbers_in(node, name, entry)
+    if values is None:
+        return None
+    if values.ndim:
+        raise _expected("a number", values, name, entry)
+    return float(values)
+
+
+def numbers_in(node: nir.NIRNode, name: str, entry: str) -> np.ndarray | None:
+    """The number or array stored as `entry`, `None` if there is none.
+
+    Raises:
+        NIRGraphError: not all of it is finite numbers.
     """
     value = record_of(node).get(entry)
     if value is None:
         return None
     try:
-        return float(value)
+        values = np.asarray(value).astype(np.float64)
     except (TypeError, ValueError):
-        raise NIRGraphError(
-            f"expected a number, got {value!r}", node=name, field=f"metadata/{KEY}/{entry}"
-        ) from None
+        raise _expected("a number", value, name, entry) from None
+    if not np.isfinite(values).all():
+        raise _expected("finite numbers", value, name, entry)
+    return values
+
+
+def flag_in(node: nir.NIRNode, name: str, entry: str) -> bool:
+    """Whether `entry` is stored and true.
+
+    Raises:
+        NIRGraphError: it is neither true nor false.
+    """
+    value = record_of(node).get(entry, False)
+    if isinstance(value, bool | int | np.bool_ | np.integer) and value in (0, 1):
+        return bool(value)
+    raise _expected("true or false", value, name, entry)
+
+
+def _expected(what: str, value: Any, name: str, entry: str) -> NIRGraphError:
+    field = f"metadata/{KEY}/{entry}"
+    return NIRGraphError(f"expected {what}, got {value!r}", node=name, field=field)

@@ -63,6 +63,10 @@ class ImportOptions:
     if_dt: float | None
 
 
+def _export_only(*_: Any) -> Any:
+    raise TypeError("this row has no node classes, so there is nothing to import")
+
+
 @dataclass(frozen=True)
 class Op:
     """One row of the table.
@@ -72,16 +76,17 @@ class Op:
         modules: module classes of this row.
         to_node: `(module, site)` to node; raises :class:`sj_nir.NotSupportedError`, without naming
             the module, where NIR cannot say what the module does.
-        to_module: `(node, node name, options)` to a module in the step mode of the options.
+        to_module: `(node, node name, options)` to a module in the step mode of the options; may be
+            left out where `nodes` is empty.
         output_shape: `(node, node name, input shape)` to output shape; raises
-            :class:`sj_nir.NIRGraphError` where the input does not fit.
+            :class:`sj_nir.NIRGraphError` where the input does not fit; likewise.
     """
 
     nodes: tuple[type[nir.NIRNode], ...]
     modules: tuple[type[nn.Module], ...]
     to_node: Callable[[Any, Site], nir.NIRNode]
-    to_module: Callable[[Any, str, ImportOptions], nn.Module]
-    output_shape: Callable[[Any, str, Shape], Shape]
+    to_module: Callable[[Any, str, ImportOptions], nn.Module] = _export_only
+    output_shape: Callable[[Any, str, Shape], Shape] = _export_only
 
 
 _BY_NODE: dict[type[nir.NIRNode], Op] = {}
@@ -89,7 +94,13 @@ _BY_MODULE: dict[type[nn.Module], Op] = {}
 
 
 def register_op(op: Op) -> None:
-    """Add a row; its classes are taken over from rows that had them before."""
+    """Add a row; its classes are taken over from rows that had them before.
+
+    Raises:
+        TypeError: node classes without `to_module` or `output_shape`.
+    """
+    if op.nodes and _export_only in (op.to_module, op.output_shape):
+        raise TypeError("a row with node classes needs to_module and output_shape")
     _BY_NODE.update(dict.fromkeys(op.nodes, op))
     _BY_MODULE.update(dict.fromkeys(op.modules, op))
 
