@@ -54,8 +54,10 @@ def test_a_network_equals_its_export_and_is_left_as_it_was(
     step_mode: str, net: nn.Module, graph: nir.NIRGraph, x_seq: Tensor, tmp_path: Path
 ) -> None:
     set_step_mode(net, step_mode)
+    net.eval()
     with torch.no_grad():
         net(x_seq if step_mode == "m" else x_seq[0])
+    net.train()
     before = copy.deepcopy(dict(net[2].named_memories()))  # pyright: ignore[reportIndexIssue]
     sj_nir.write_graph(tmp_path / "net.nir", graph)
     report = sj_nir.verify(net, tmp_path / "net.nir", x_seq)
