@@ -17,6 +17,7 @@ from sj_nir.ops.table import has_row
 # Handled by the tracing of networks: looked into, left out, or not modules of a network at all.
 ELSEWHERE = {
     neuron.BaseNode,
+    neuron.NonSpikingBaseNode,
     layer.Dropout,
     layer.Dropout2d,
     layer.PrintShapeModule,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import sj_nir
-from sj_neurons.neuron import ActivationAwareIFNode, HalfThresholdIFNode, IFNode
+from sj_neurons.neuron import ActivationAwareIFNode, HalfThresholdIFNode, IFNode, NonSpikingIFNode
 from sj_nir import modules
 
 N = 3
@@ -151,3 +151,11 @@ def test_wrong_shapes_are_named(module_of):
     node.metadata = {"sj_nir": {"v_init": np.array([0.0, 1.0])}}
     with pytest.raises(sj_nir.NIRGraphError, match=r"field 'metadata/sj_nir/v_init': shape \(2,\)"):
         module_of(node, N)
+
+
+def test_a_readout_of_potentials_becomes_an_integrator():
+    x_seq = torch.from_numpy(sequence(1)).float()
+    neuron = NonSpikingIFNode()
+    back = sj_nir.import_from_nir(sj_nir.export_to_nir(neuron, x_seq), step_mode="m")
+    assert type(back.get_submodule("_0")) is modules.I
+    assert torch.equal(back(x_seq)[0], torch.stack(neuron(x_seq)))

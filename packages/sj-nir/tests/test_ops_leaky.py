@@ -8,7 +8,13 @@ import pytest
 import torch
 
 import sj_nir
-from sj_neurons.neuron import LIFNode, OTTTLIFNode, ParametricLIFNode, SLTTLIFNode
+from sj_neurons.neuron import (
+    LIFNode,
+    NonSpikingLIFNode,
+    OTTTLIFNode,
+    ParametricLIFNode,
+    SLTTLIFNode,
+)
 from sj_nir import modules
 
 N = 3
@@ -166,3 +172,14 @@ def test_every_leaky_neuron_comes_back_exactly(neuron):
 def test_a_general_neuron_stays_general(node_of, module_of):
     assert type(module_of(node_of(modules.LIF(3.0), N), N)) is modules.LIF
     assert type(module_of(node_of(LIFNode(3.0), N), N)) is LIFNode
+
+
+def test_a_readout_of_potentials_becomes_an_integrator(node_of):
+    x_seq = torch.from_numpy(sequence(1)).float()
+    for tau in (3.0, 10 / 3):
+        neuron = NonSpikingLIFNode(tau)
+        back = sj_nir.import_from_nir(sj_nir.export_to_nir(neuron, x_seq), step_mode="m")
+        assert type(back.get_submodule("_0")) is modules.LI
+        assert torch.equal(back(x_seq)[0], torch.stack(neuron(x_seq)))
+    with pytest.raises(sj_nir.NotSupportedError, match="changes the time and batch axes"):
+        node_of(NonSpikingLIFNode(decode="last-mem"), N)

@@ -20,7 +20,6 @@ _RANK = "NIR has one- and two-dimensional layers only"
 _RESIZED = "NIR has no layer that makes samples larger"
 _ATTENTION = "NIR has no attention: it cannot multiply two signals"
 _TIME = "it looks at several time steps at once, or treats each in its own way"
-_SEQUENCE = "it puts out one value for a whole sequence; use sj_nir.modules.I or LI"
 _RECURRENT = "its gates multiply signals; use neurons in a loop"
 _ENCODER = "NIR has no encoders; export the network behind it, and encode its input outside"
 _CODE = "its spikes code a number by their place in a fixed period, which NIR cannot say"
@@ -61,7 +60,6 @@ _GROUPS: dict[str, tuple[type[nn.Module], ...]] = {
         layer.TemporalEffectiveBatchNorm1d, layer.TemporalEffectiveBatchNorm2d,
         layer.TemporalEffectiveBatchNorm3d, layer.TemporalBinSum, layer.SpikeCountToBinary,
     ),
-    _SEQUENCE: (neuron.NonSpikingBaseNode,),
     _RECURRENT: (nn.RNNBase, nn.RNNCellBase, rnn.SpikingRNNBase, rnn.SpikingRNNCellBase),
     _ENCODER: (
         encoding.StatelessEncoder, encoding.StatefulEncoder, encoding.DeltaEncoder,

@@ -3,7 +3,8 @@
     I    v <- v + dt r x                      output v
     IF   v <- v + dt r x;  z = [v > v_threshold];  v <- v_reset where z
 
-IFNode has dt r = 1. See `spiking` for the start and the soft reset, `firing` for equality.
+IFNode and NonSpikingIFNode have dt r = 1. See `spiking` for the start and the soft reset, `firing`
+for equality.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import nir
 import numpy as np
 import torch
 
-from sj_neurons.neuron import ActivationAwareIFNode, HalfThresholdIFNode, IFNode
+from sj_neurons.neuron import ActivationAwareIFNode, HalfThresholdIFNode, IFNode, NonSpikingIFNode
 
 from ..errors import NotSupportedError
 from ..fields import common_value
@@ -122,13 +123,14 @@ def _tell_other_unit(node: nir.IF, name: str, dt: float) -> None:
 # integrator
 
 
-def _i_fields(module: I, site: Site) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    fields = {"r": spread(module.r, site.output_shape, "r") / site.dt}
+def _i_fields(module: Any, site: Site) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    gain = module.r if isinstance(module, I) else 1.0
+    fields = {"r": spread(gain, site.output_shape, "r") / site.dt}
     record = {"dt": site.dt, **start_record(module, np.zeros(site.output_shape))}
     return fields, record
 
 
-def _i_to_node(module: I, site: Site) -> nir.I:
+def _i_to_node(module: I | NonSpikingIFNode, site: Site) -> nir.I:
     fields, record = _i_fields(module, site)
     return nir.I(**with_originals(module, fields), metadata={KEY: record})
 
@@ -167,7 +169,7 @@ register_op(
 register_op(
     Op(
         nodes=(nir.I,),
-        modules=(I,),
+        modules=(I, NonSpikingIFNode),
         to_node=_i_to_node,
         to_module=_i_to_module,
         output_shape=_output_shape,

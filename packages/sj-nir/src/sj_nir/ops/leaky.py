@@ -3,7 +3,8 @@
     LI    v <- v + (dt / tau) ((v_leak - v) + r x)      output v
     LIF   the same, then z = [v > v_threshold];  v <- v_reset where z
 
-LIFNode has v_leak = v_reset, and r = 1 with decay_input, r = tau' without. See `spiking` for the
+LIFNode has v_leak = v_reset, and r = 1 with decay_input, r = tau' without; NonSpikingLIFNode has
+r = 1 and v_leak = 0. See `spiking` for the
 start and the soft reset, `firing` for equality.
 """
 
@@ -14,8 +15,15 @@ from typing import Any
 
 import nir
 import numpy as np
+import torch
 
-from sj_neurons.neuron import LIFNode, OTTTLIFNode, ParametricLIFNode, SLTTLIFNode
+from sj_neurons.neuron import (
+    LIFNode,
+    NonSpikingLIFNode,
+    OTTTLIFNode,
+    ParametricLIFNode,
+    SLTTLIFNode,
+)
 
 from ..errors import NotSupportedError
 from ..fields import common_value
@@ -128,12 +136,14 @@ def _leak_arguments(node: nir.LI | nir.LIF, name: str, options: ImportOptions) -
 # leaky integrator
 
 
-def _li_fields(module: LI, site: Site) -> tuple[Fields, dict[str, Any]]:
+def _li_fields(module: Any, site: Site) -> tuple[Fields, dict[str, Any]]:
+    if isinstance(module, NonSpikingLIFNode):
+        module = LI(torch.tensor(module.tau, dtype=torch.float64))
     fields = _leak_fields(module, site)
     return fields, {"dt": site.dt, **start_record(module, fields["v_leak"])}
 
 
-def _li_to_node(module: LI, site: Site) -> nir.LI:
+def _li_to_node(module: LI | NonSpikingLIFNode, site: Site) -> nir.LI:
     fields, record = _li_fields(module, site)
     return nir.LI(**with_originals(module, fields), metadata={KEY: record})
 
@@ -172,7 +182,7 @@ register_op(
 register_op(
     Op(
         nodes=(nir.LI,),
-        modules=(LI,),
+        modules=(LI, NonSpikingLIFNode),
         to_node=_li_to_node,
         to_module=_li_to_module,
         output_shape=_output_shape,
