@@ -18,9 +18,10 @@ from .ops.table import Shape
 from .recurrence import EXTERNAL, INNER, PREVIOUS, Loop, LoopNode, Term
 from .topology import NEURONS, Topology
 
-__all__ = ["POSITION", "Parts", "assembled"]
+__all__ = ["POSITION", "SHARED", "Parts", "assembled"]
 
 POSITION = "position"  # entry of the record of an Input or Output: place in forward's signature
+SHARED = "shared"  # entry of the record of a node: the node that has the same module
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,15 @@ from .errors import NotSupportedError
 
 __all__ = ["BATCH_NORMS", "fold_batch_norms"]
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, layer.BatchNorm2d)
-_LAYERS = (nn.Conv2d, layer.Conv2d, nn.Linear, layer.Linear)
+BATCH_NORMS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    layer.BatchNorm1d,
+    layer.BatchNorm2d,
+    layer.ThresholdDependentBatchNorm1d,
+    layer.ThresholdDependentBatchNorm2d,
+)
+_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear, layer.Conv1d, layer.Conv2d, layer.Linear)
 
 
 def fold_batch_norms(traced: fx.GraphModule) -> list[str]:
@@ -45,7 +52,7 @@ def _fold(traced: fx.GraphModule, node: fx.Node, norm: Any) -> None:
         before = traced.get_submodule(str(source.target))
     if before is None or type(before) not in _LAYERS:
         raise NotSupportedError(
-            "NIR has no normalisation; it is merged only into a Conv2d or Linear directly before "
+            "NIR has no normalisation; it is merged only into a Conv1d, Conv2d or Linear directly before "
             "it that feeds nothing else"
         )
     try:

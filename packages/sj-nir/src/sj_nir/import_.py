@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from .assemble import Parts, assembled
+from .assemble import SHARED, Parts, assembled
 from .errors import NIRGraphError, NotSupportedError
 from .files import read_graph
 from .metadata import record_of
@@ -22,9 +22,7 @@ from .ops.table import ImportOptions, Shape, op_of_node
 from .shapes import infer_shapes
 from .topology import Topology, analyse, registers_of
 
-__all__ = ["SHARED", "import_from_nir"]
-
-SHARED = "shared"  # entry of a record: the node with the same module
+__all__ = ["import_from_nir"]
 
 
 def import_from_nir(

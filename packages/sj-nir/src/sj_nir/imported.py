@@ -68,15 +68,16 @@ class ImportedNet(fx.GraphModule):
     @property
     def input_names(self) -> tuple[str, ...]:
         """Names of the Input nodes in the order of arguments."""
-        return self._contents.inputs
+        return self.contents.inputs
 
     @property
     def output_names(self) -> tuple[str, ...]:
         """Names of the Output nodes in the order of results."""
-        return self._contents.outputs
+        return self.contents.outputs
 
     @property
-    def _contents(self) -> Contents:
+    def contents(self) -> Contents:
+        """Where the parts of the NIR graph are."""
         return self.meta[META]
 
     def states(self) -> dict[str, Any]:
@@ -85,7 +86,7 @@ class ImportedNet(fx.GraphModule):
             name: None if module is None else dict(module.named_memories())
             for name, module in self._stateful().items()
         }
-        for name, (path, memory) in self._contents.memories.items():
+        for name, (path, memory) in self.contents.memories.items():
             found[name] = getattr(self.get_submodule(path), memory)
         return found
 
@@ -102,7 +103,7 @@ class ImportedNet(fx.GraphModule):
             )
         known = self._stateful()
         for name, values in states.items():
-            if name in self._contents.memories:
+            if name in self.contents.memories:
                 self._load_previous(name, values)
                 continue
             if name not in known:
@@ -119,13 +120,13 @@ class ImportedNet(fx.GraphModule):
     def _load_previous(self, name: str, value: Any) -> None:
         if value is not None and not isinstance(value, Tensor):
             raise TypeError(f"state: expected a tensor or None for {name!r}, got {value!r}")
-        path, memory = self._contents.memories[name]
+        path, memory = self.contents.memories[name]
         setattr(self.get_submodule(path), memory, value)
 
     def _stateful(self) -> dict[str, MemoryModule | None]:
         modules = {
             name: None if path is None else self.get_submodule(path)
-            for name, path in self._contents.nodes.items()
+            for name, path in self.contents.nodes.items()
         }
         return {
             name: module if isinstance(module, MemoryModule) else None
