@@ -112,7 +112,7 @@ def test_convolutions_in_a_loop(step_mode):
 
 def test_a_loop_that_nir_cannot_express():
     net = layer.ElementWiseRecurrentContainer(nn.Linear(3, 3), operator.add)
-    with pytest.raises(sj_nir.NotSupportedError, match="loop of the network.*no node with state"):
+    with pytest.raises(sj_nir.NotSupportedError, match=r"loop of the network.*no node with state"):
         sj_nir.export_to_nir(net, torch.rand(1, 3))
 
 

@@ -107,9 +107,7 @@ def test_what_nir_cannot_say_is_refused(operation, message):
 
 
 def test_factors_must_not_stretch_a_sample():
-    with pytest.raises(
-        sj_nir.NotSupportedError, match=r"changes the shape of a sample from \(1,\)"
-    ):
+    with pytest.raises(sj_nir.NotSupportedError, match=r"changes the shape of a sample"):
         export(lambda x: x * torch.ones(3), shape=(5, 1))
 
 

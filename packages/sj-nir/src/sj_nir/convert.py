@@ -104,10 +104,8 @@ class _Converter:
             return ()
         record = {KEY: {POSITION: self.inputs.index(node)}} if len(self.inputs) > 1 else {}
         shape = np.array(self.sample_shape(node))
-        name = self.draft.add(
-            node.meta.get(NAME, node.name), nir.Input({"input": shape}, metadata=record)
-        )
-        return (name,)
+        made = nir.Input({"input": shape}, metadata=record)
+        return (self.draft.add(node.meta.get(NAME, node.name), made),)
 
     def _output(self, node: fx.Node) -> tuple[str, ...]:
         found = _results(node)
@@ -126,8 +124,9 @@ class _Converter:
         path = str(node.target)
         module = self.traced.get_submodule(path)
         source = node.all_input_nodes[0]
+        value = self.sources(source)
         if type(module) in (*_REMOVED, *BATCH_NORMS):  # a BatchNorm left over is a known problem
-            return self.sources(source)
+            return value
         op = op_of_module(module)
         if op is None:
             raise NotSupportedError(_advice(module))

@@ -52,8 +52,8 @@ def _fold(traced: fx.GraphModule, node: fx.Node, norm: Any) -> None:
         before = traced.get_submodule(str(source.target))
     if before is None or type(before) not in _LAYERS:
         raise NotSupportedError(
-            "NIR has no normalisation; it is merged only into a Conv1d, Conv2d or Linear directly before "
-            "it that feeds nothing else"
+            "NIR has no normalisation; it is merged only into a Conv1d, Conv2d or Linear directly "
+            "before it that feeds nothing else"
         )
     try:
         merged = functional.fused_conv_bn(before, norm)

@@ -165,7 +165,7 @@ def _flat(net: ImportedNet) -> fx.GraphModule:
 
 
 class _Recorder(fx.Interpreter):
-    """Runs a graph and notes the shape of every tensor, and the values that no input has a say in."""
+    """Runs a graph and notes the shape of every tensor, and the values that depend on no input."""
 
     extra_traceback = False
 
