@@ -6,10 +6,13 @@ import nir
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 import sj_nir
-from sj_neurons.neuron import IFNode, LIFNode
+from sj_neurons.neuron import CUBALIFNode, IFNode, LIFNode
+from sj_nir import modules
 
 N = 3
 
@@ -96,3 +99,55 @@ def test_what_comes_back_learns(module_of):
     module.reset()
     module(x).sum().backward()
     assert module.tau.grad is not None and module.tau.grad.shape == (N,)
+
+
+def one_each(low: float, high: float) -> st.SearchStrategy[torch.Tensor]:
+    number = st.floats(low, high, width=32, allow_subnormal=False)
+    return st.lists(number, min_size=N, max_size=N).map(torch.tensor)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    tau=one_each(1.0, 1e4),
+    r=one_each(-100.0, 100.0),
+    v_threshold=one_each(-2.0, 2.0),
+    v_reset=one_each(-2.0, 2.0),
+    soft=st.booleans(),
+    dt=st.floats(1e-6, 1.0),
+)
+def test_float32_parameters_come_back_to_the_last_bit(tau, r, v_threshold, v_reset, soft, dt):
+    for neuron in (
+        modules.IF(r, v_threshold, v_reset, soft_reset=soft),
+        modules.LIF(tau, r, v_reset, v_threshold, v_reset, soft_reset=soft),
+        modules.CubaLIF(tau, tau, r, v_reset, v_threshold, v_reset, r, soft_reset=soft),
+        modules.I(r),
+        modules.LI(tau, r, v_reset),
+        modules.CubaLI(tau, tau, r, v_reset, r),
+    ):
+        graph = sj_nir.export_to_nir(nn.Sequential(neuron), torch.rand(1, N), dt=dt)
+        back = sj_nir.import_from_nir(graph, dt).get_submodule("_0")
+        assert type(back) is type(neuron)
+        for name, parameter in neuron.named_parameters():
+            assert torch.equal(getattr(back, name).expand(N), parameter.expand(N)), name
+        for name, value in neuron.named_memories():
+            assert torch.equal(*(torch.as_tensor(v) for v in (value, getattr(back, name))))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    tau=st.floats(1.000001, 1e6),
+    decay=st.floats(0.0, 0.9999),
+    v_threshold=st.floats(-2.0, 2.0),
+    v_reset=st.none() | st.floats(-2.0, 2.0),
+    decay_input=st.booleans(),
+    dt=st.floats(1e-6, 1.0),
+)
+def test_plain_neurons_come_back_to_the_last_bit(tau, decay, v_threshold, v_reset, decay_input, dt):
+    for neuron in (
+        IFNode(v_threshold, v_reset),
+        LIFNode(tau, decay_input, v_threshold, v_reset),
+        CUBALIFNode(decay, 1.0 - 1.0 / tau, v_threshold, v_reset),
+    ):
+        graph = sj_nir.export_to_nir(nn.Sequential(neuron), torch.rand(1, N), dt=dt)
+        back = sj_nir.import_from_nir(graph, dt).get_submodule("_0")
+        assert repr(back) == repr(neuron)
