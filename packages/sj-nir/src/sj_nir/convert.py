@@ -17,7 +17,7 @@ from .draft import Draft
 from .errors import NotSupportedError
 from .feedback import closed, stand_in
 from .fold import BATCH_NORMS
-from .metadata import KEY
+from .metadata import KEY, LOST
 from .operations import expressed
 from .ops.inexpressible import reason_against
 from .ops.table import Shape, Site, has_row, op_of_module
@@ -42,26 +42,34 @@ class _AxesError(NotSupportedError):
     """A value without the batch and time axes of the input."""
 
 
-def converted(traced: fx.GraphModule, dt: float, lead: int, problems: list[str]) -> nir.NIRGraph:
-    """The NIR graph of `traced`, whose shapes are recorded.
+def converted(
+    traced: fx.GraphModule, dt: float, lead: int, problems: list[str], strict: bool
+) -> tuple[nir.NIRGraph, list[str]]:
+    """The NIR graph of `traced`, whose shapes are recorded, and how it differs from `traced`.
 
     Args:
         traced: what :func:`sj_nir.trace.trace` made.
         dt: seconds per step.
         lead: axes in front of those of a sample, 1 or 2.
         problems: what is known not to be expressible; more is added.
+        strict: whether a node that differs from its module is a problem.
 
     Raises:
         NotSupportedError: there are problems; all of them in one text.
     """
-    return _Converter(traced, dt, lead, problems).convert()
+    converter = _Converter(traced, dt, lead, problems, strict)
+    return converter.convert(), converter.losses
 
 
 class _Converter:
     """Walks a traced network; every value is the sum of the outputs of some NIR nodes."""
 
-    def __init__(self, traced: fx.GraphModule, dt: float, lead: int, problems: list[str]) -> None:
+    def __init__(
+        self, traced: fx.GraphModule, dt: float, lead: int, problems: list[str], strict: bool
+    ) -> None:
         self.traced, self.dt, self.lead, self.problems = traced, dt, lead, problems
+        self.strict = strict
+        self.losses: list[str] = []
         self.values: dict[fx.Node, tuple[str, ...]] = {}
         self.draft = Draft()
         self.called: dict[str, str] = {}  # module path -> name of its first node
@@ -143,8 +151,12 @@ class _Converter:
             input_shape=self.sample_shape(source),
             output_shape=self.sample_shape(node),
             batch_axes=batch_axes_of(node, module, self.lead),
+            strict=self.strict,
         )
         made = op.to_node(module, site)
+        if site.losses:
+            self.losses.extend(f"{self._label(node)}: {loss}" for loss in site.losses)
+            made.metadata = _with_record(made.metadata, LOST, "; ".join(site.losses))
         if first is not None:
             made.metadata = _with_record(made.metadata, SHARED, first)
         (name,) = self.node(node, source, made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 
 import nir
@@ -28,6 +29,8 @@ def export_to_nir(
     example_input: Examples,
     save_path: str | os.PathLike[str] | None = None,
     dt: float = 1e-4,
+    *,
+    strict: bool = True,
 ) -> nir.NIRGraph:
     """Turn a network into a NIR graph of what it computes in eval mode.
 
@@ -43,6 +46,9 @@ def export_to_nir(
             a dict by the names of the arguments of `forward`.
         save_path: file to write, HDF5 whatever its suffix.
         dt: seconds per step.
+        strict: refuse what the graph would compute otherwise than the network. With `False`, where
+            NIR has something close (zeros for another padding, the reset state for another start),
+            that is written, with a `UserWarning` and the entry `lost` in the metadata of the node.
 
     Raises:
         NotSupportedError: modules or operations that NIR cannot express, all of them in one text.
@@ -61,7 +67,9 @@ def export_to_nir(
     traced = trace(_working_copy(net))
     problems = fold_batch_norms(traced)
     record_shapes(traced, _in_order(example_input, traced))
-    graph = converted(traced, float(dt), lead, problems)
+    graph, losses = converted(traced, float(dt), lead, problems, strict)
+    for loss in losses:
+        warnings.warn(f"the graph differs from the network: {loss}", stacklevel=2)
     if save_path is not None:
         write_graph(save_path, graph)
     return graph

@@ -4,6 +4,9 @@ On a graph
     format  1
     dt      seconds per step of the exported network
 
+On any node
+    lost    what the module did that the node does not, exported with `strict=False`
+
 On a neuron
     reset         'hard', or 'soft': v <- v - (v_threshold - v_reset)
     fire          '>=' or '>': whether a potential equal to the threshold fires; also on Threshold
@@ -31,10 +34,11 @@ import numpy as np
 
 from .errors import NIRGraphError
 
-__all__ = ["FORMAT", "KEY", "choice_in", "flag_in", "number_in", "numbers_in", "record_of"]
+__all__ = ["FORMAT", "KEY", "LOST", "choice_in", "flag_in", "number_in", "numbers_in", "record_of"]
 
 KEY = "sj_nir"
 FORMAT = 1
+LOST = "lost"
 
 
 def record_of(node: nir.NIRNode) -> Mapping[str, Any]:

@@ -33,9 +33,7 @@ def _pool_to_node(module: nn.AvgPool1d, site: Site) -> nir.Conv1d:
             f"ceil_mode=True gives length {site.output_shape[1]}; NIR rounds down, to {length}"
         )
     if padding and not module.count_include_pad:
-        raise NotSupportedError(
-            "count_include_pad=False with padding; NIR counts the padding, set it to True"
-        )
+        site.lose("count_include_pad=False with padding; NIR counts the padding, set it to True")
     return _mean(site, kernel, stride, padding)
 
 

@@ -34,7 +34,7 @@ _KERNEL = {nir.Conv1d: "K", nir.Conv2d: "Kh, Kw"}
 def _to_node(module: Any, site: Site) -> Conv:
     two = isinstance(module, nn.Conv2d)
     if module.padding_mode != "zeros":
-        raise NotSupportedError(
+        site.lose(
             f"padding_mode={module.padding_mode!r}; NIR pads with zeros only, "
             "use padding_mode='zeros'"
         )

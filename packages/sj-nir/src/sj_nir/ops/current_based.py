@@ -53,7 +53,7 @@ def _cubalif_fields(module: Any, site: Site) -> tuple[Fields, dict[str, Any]]:
     fields, record = firing_fields(module, site)
     if isinstance(module, CubaLIF):
         return {**_current_fields(module, site), **fields}, {**record, "per_neuron": True}
-    _check_start_of_current(module, "c")
+    _check_start_of_current(module, "c", site)
     decays = {"tau_syn": module.c_decay, "tau_mem": module.v_decay}
     for what, decay in decays.items():
         if not 0.0 <= decay < 1.0:
@@ -75,15 +75,15 @@ def _steps(decay: float) -> float:
     return 1.0 / (1.0 - decay)
 
 
-def _check_start_of_current(module: Any, current: str) -> None:
+def _check_start_of_current(module: Any, current: str, site: Site) -> None:
     start = module.get_reset_value(current)
     if not isinstance(start, int | float) or start != 0.0:
-        raise NotSupportedError(f"its current {current} starts from {start}; NIR starts it at 0")
+        site.lose(f"its current {current} starts from {start}; NIR starts it at 0")
 
 
 def _current_fields(module: CubaLI | CubaLIF, site: Site) -> Fields:
     shape = site.output_shape
-    _check_start_of_current(module, "i")
+    _check_start_of_current(module, "i", site)
     return {
         "tau_syn": spread(module.tau_syn, shape, "tau_syn") * site.dt,
         "tau_mem": spread(module.tau_mem, shape, "tau_mem") * site.dt,
@@ -145,7 +145,7 @@ def _exact_decay(node: nir.CubaLIF, name: str, entry: str, field: str, dt: float
 
 def _cubali_fields(module: CubaLI, site: Site) -> tuple[Fields, dict[str, Any]]:
     fields = _current_fields(module, site)
-    return fields, {"dt": site.dt, **start_record(module, fields["v_leak"])}
+    return fields, {"dt": site.dt, **start_record(module, fields["v_leak"], site)}
 
 
 def _cubali_to_node(module: CubaLI, site: Site) -> nir.CubaLI:

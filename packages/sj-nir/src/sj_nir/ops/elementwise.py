@@ -15,7 +15,7 @@ from ..modules import Scale, Threshold
 from .firing import firing_rule, set_strict, threshold_and_rule
 from .originals import keep_originals, with_originals
 from .spiking import neuron_shape, spread
-from .surrogate import require_step_function, surrogate_in, surrogate_record
+from .surrogate import check_step_function, surrogate_in, surrogate_record
 from .table import ImportOptions, Op, Shape, Site, register_op
 
 __all__: list[str] = []
@@ -32,7 +32,7 @@ def _scale_to_module(node: nir.Scale, name: str, options: ImportOptions) -> Scal
 
 
 def _threshold_to_node(module: Threshold, site: Site) -> nir.Threshold:
-    require_step_function(module.surrogate_function)
+    check_step_function(module.surrogate_function, site)
     fields, rule = _threshold_fields(module, site.output_shape)
     record = {"fire": rule, **surrogate_record(module.surrogate_function)}
     return nir.Threshold(**with_originals(module, fields), metadata={KEY: record})

@@ -126,7 +126,7 @@ def _tell_other_unit(node: nir.IF, name: str, dt: float) -> None:
 def _i_fields(module: Any, site: Site) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     gain = module.r if isinstance(module, I) else 1.0
     fields = {"r": spread(gain, site.output_shape, "r") / site.dt}
-    record = {"dt": site.dt, **start_record(module, np.zeros(site.output_shape))}
+    record = {"dt": site.dt, **start_record(module, np.zeros(site.output_shape), site)}
     return fields, record
 
 

@@ -140,7 +140,7 @@ def _li_fields(module: Any, site: Site) -> tuple[Fields, dict[str, Any]]:
     if isinstance(module, NonSpikingLIFNode):
         module = LI(torch.tensor(module.tau, dtype=torch.float64))
     fields = _leak_fields(module, site)
-    return fields, {"dt": site.dt, **start_record(module, fields["v_leak"])}
+    return fields, {"dt": site.dt, **start_record(module, fields["v_leak"], site)}
 
 
 def _li_to_node(module: LI | NonSpikingLIFNode, site: Site) -> nir.LI:

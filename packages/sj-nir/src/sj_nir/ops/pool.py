@@ -41,9 +41,7 @@ def _to_node(module: nn.AvgPool2d | WidePool2d, site: Site) -> Pool:
     kernel, stride = _pair(module.kernel_size), _pair(module.stride)
     _check_size(module, site, kernel, stride, _pair(padding))
     if not module.count_include_pad and any(_pair(padding)):
-        raise NotSupportedError(
-            "count_include_pad=False with padding; NIR counts the padding, set it to True"
-        )
+        site.lose("count_include_pad=False with padding; NIR counts the padding, set it to True")
     divisor = module.divisor_override or kernel[0] * kernel[1]
     kinds: dict[int, Any] = {1: nir.SumPool2d, kernel[0] * kernel[1]: nir.AvgPool2d}
     if divisor not in kinds:

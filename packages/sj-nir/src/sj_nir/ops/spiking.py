@@ -20,7 +20,7 @@ from ..errors import NIRGraphError, NotSupportedError
 from ..fields import array, common_value, one_shape
 from ..metadata import KEY, choice_in, flag_in, number_in, numbers_in, record_of
 from .firing import firing_rule, set_strict, threshold_and_rule
-from .surrogate import require_step_function, surrogate_in, surrogate_record
+from .surrogate import check_step_function, surrogate_in, surrogate_record
 from .table import ImportOptions, Shape, Site
 from .weights import copied
 
@@ -76,10 +76,14 @@ def spread(value: float | Tensor, shape: Shape, what: str) -> np.ndarray:
     return values
 
 
-def start_record(module: BaseNode, at_rest: np.ndarray) -> dict[str, Any]:
+def start_record(module: BaseNode, at_rest: np.ndarray, site: Site) -> dict[str, Any]:
     """The metadata entry for a start elsewhere than `at_rest`."""
     start: Any = module.get_reset_value("v")
-    values = spread(start, at_rest.shape, "the start potential")
+    try:
+        values = spread(start, at_rest.shape, "the start potential")
+    except NotSupportedError as error:
+        site.lose(str(error))
+        return {}
     if (values == at_rest).all():
         return {}
     one = common_value(values)
@@ -90,7 +94,7 @@ def firing_fields(module: Any, site: Site) -> tuple[dict[str, np.ndarray], dict[
     """The fields and the metadata that all spiking neurons share."""
     if not site.output_shape:
         raise NotSupportedError("has one number per sample; give it a feature axis, [N, 1]")
-    require_step_function(module.surrogate_function)
+    check_step_function(module.surrogate_function, site)
     v_threshold, rule = threshold_and_rule(module)
     soft = module.v_reset is None or getattr(module, "soft_reset", False)
     fields = {
@@ -103,7 +107,7 @@ def firing_fields(module: Any, site: Site) -> tuple[dict[str, np.ndarray], dict[
         "reset": "soft" if soft else "hard",
         "fire": rule,
         "dt": site.dt,
-        **start_record(module, fields["v_reset"]),
+        **start_record(module, fields["v_reset"], site),
         **({"detach_reset": True} if module.detach_reset else {}),
         **surrogate_record(module.surrogate_function),
     }

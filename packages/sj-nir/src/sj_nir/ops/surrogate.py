@@ -17,10 +17,11 @@ import torch
 from sj_neurons import surrogate
 from sj_neurons.surrogate import Sigmoid, SurrogateFunction
 
-from ..errors import NIRGraphError, NotSupportedError
+from ..errors import NIRGraphError
 from ..metadata import KEY, record_of
+from .table import Site
 
-__all__ = ["require_step_function", "surrogate_in", "surrogate_record"]
+__all__ = ["check_step_function", "surrogate_in", "surrogate_record"]
 
 ENTRY = "surrogate"
 _PROBE = (-2.0, -1.0, -1e-3, 0.0, 1e-3, 1.0, 2.0)
@@ -31,22 +32,19 @@ _BY_NAME: dict[str, type[SurrogateFunction]] = {
 }
 
 
-def require_step_function(function: Any) -> None:
-    """Check that `function` puts out 1 from 0 on and 0 below.
-
-    Raises:
-        NotSupportedError: it puts out something else.
-    """
+def check_step_function(function: Any, site: Site) -> None:
+    """Check that `function` puts out 1 from 0 on and 0 below; if not, `site` loses it."""
     if not getattr(function, "spiking", True):
-        raise NotSupportedError(
+        site.lose(
             "its surrogate_function has spiking=False, so it puts out no spikes; "
             "call surrogate_function.set_spiking_mode(True)"
         )
+        return
     probe = torch.tensor(_PROBE)
     with torch.no_grad(), torch.random.fork_rng([]):
         spikes = function(probe)
     if not torch.equal(spikes, (probe >= 0).to(spikes)):
-        raise NotSupportedError(
+        site.lose(
             f"its surrogate_function {type(function).__name__} puts out other values than the "
             "spikes 0 and 1"
         )

@@ -8,12 +8,14 @@ A class is looked up exactly: a subclass may compute something else, so it needs
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import nir
 import torch
 from torch import nn
+
+from ..errors import NotSupportedError
 
 __all__ = [
     "ImportOptions",
@@ -40,6 +42,8 @@ class Site:
         input_shape: shape of one sample at one step, no batch and no time axis.
         output_shape: the same of what comes out.
         batch_axes: axes before the sample's own, as the module counts them: 1 or 2.
+        strict: whether a node that does something else than the module is an error.
+        losses: what the node does otherwise than the module, if that is allowed.
     """
 
     name: str
@@ -48,6 +52,18 @@ class Site:
     input_shape: Shape
     output_shape: Shape
     batch_axes: int
+    strict: bool = True
+    losses: list[str] = field(default_factory=list)
+
+    def lose(self, what: str) -> None:
+        """Note that the node will differ from the module.
+
+        Raises:
+            NotSupportedError: that is not allowed.
+        """
+        if self.strict:
+            raise NotSupportedError(what)
+        self.losses.append(what)
 
 
 @dataclass(frozen=True)
