@@ -5,6 +5,7 @@ either back into a network; `interpret` computes a graph with numpy alone, and `
 network with it, node by node. `register_op` teaches export and import a new kind of node or module.
 """
 
+from . import modules
 from .errors import ExportError, NIRError, NIRFileError, NIRGraphError, NotSupportedError
 from .export import export_to_nir
 from .files import read_graph, write_graph
@@ -31,6 +32,7 @@ __all__ = [
     "export_to_nir",
     "import_from_nir",
     "interpret",
+    "modules",
     "read_graph",
     "register_op",
     "verify",

@@ -92,13 +92,13 @@ def numbers_in(node: nir.NIRNode, name: str, entry: str) -> np.ndarray | None:
     return values
 
 
-def flag_in(node: nir.NIRNode, name: str, entry: str) -> bool:
-    """Whether `entry` is stored and true.
+def flag_in(node: nir.NIRNode, name: str, entry: str, default: bool = False) -> bool:
+    """Whether `entry` is stored and true; `default` if it is not stored.
 
     Raises:
         NIRGraphError: it is neither true nor false.
     """
-    value = record_of(node).get(entry, False)
+    value = record_of(node).get(entry, default)
     if isinstance(value, bool | int | np.bool_ | np.integer) and value in (0, 1):
         return bool(value)
     raise _expected("true or false", value, name, entry)

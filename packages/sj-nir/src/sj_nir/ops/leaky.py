@@ -118,7 +118,7 @@ def _plain_arguments(node: nir.LIF, name: str, options: ImportOptions) -> dict[s
     if v_leak != (arguments["v_reset"] or 0.0):
         return None
     r = per_neuron(node, name, "r")
-    stated = flag_in(node, name, "decay_input")  # decides only where tau is nearly 1
+    stated = flag_in(node, name, "decay_input", default=True)  # decides only where tau is nearly 1
     for decay_input in (stated, not stated):
         if same(r, 1.0 if decay_input else tau):
             return {"tau": tau, "decay_input": decay_input, **arguments}
