@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from sj_neurons.base import MemoryModule
+
+from .stepper import NodeStepper, stepper
 
 __all__ = ["EXTERNAL", "INNER", "PREVIOUS", "Loop", "LoopNode", "Term"]
 
@@ -68,11 +71,30 @@ class Loop(MemoryModule):
         self.step_mode = step_mode
 
     def single_step_forward(self, *inputs: Tensor) -> Any:
-        values = self._step(inputs, self._previous(inputs[0]))
+        runs = [self._modules[node.attribute] for node in self.nodes]
+        values = self._step(inputs, self._previous(inputs[0]), runs)
         for name, (number, _) in zip(self.memory_names, self.delayed, strict=True):
             self._memories[name] = values[number]
         found = tuple(values[number] for number in self.outputs)
         return found[0] if len(found) == 1 else found
+
+    def multi_step_forward(self, *inputs: Tensor) -> Any:
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or not len(inputs[0]):
+            return super().multi_step_forward(*inputs)
+        steps = zip(*(x_seq.unbind(0) for x_seq in inputs), strict=True)
+        previous = self._previous(inputs[0][0])
+        runs = [stepper(self._modules[node.attribute]) for node in self.nodes]
+        found: list[list[Tensor]] = []
+        for step in steps:
+            values = self._step(step, previous, runs)
+            previous = [values[number] for number, _ in self.delayed]
+            found.append([values[number] for number in self.outputs])
+        for run in runs:
+            if isinstance(run, NodeStepper):
+                run.finish()
+        self._memories.update(zip(self.memory_names, previous, strict=True))
+        stacked = tuple(torch.stack(items) for items in zip(*found, strict=True))
+        return stacked[0] if len(stacked) == 1 else stacked
 
     def _previous(self, x: Tensor) -> list[Tensor]:
         found: list[Tensor] = []
@@ -90,7 +112,9 @@ class Loop(MemoryModule):
             found.append(value.to(x))
         return found
 
-    def _step(self, inputs: tuple[Tensor, ...], previous: list[Tensor]) -> list[Tensor]:
+    def _step(
+        self, inputs: tuple[Tensor, ...], previous: list[Tensor], runs: list[Any]
+    ) -> list[Tensor]:
         values: list[Any] = [None] * len(self.nodes)
         for number, shape in self.registers:
             values[number] = self._peek(number, inputs[0].new_zeros(inputs[0].shape[0], *shape))
@@ -100,7 +124,7 @@ class Loop(MemoryModule):
             total = known[kind][place]
             for kind, place in others:
                 total = total + known[kind][place]
-            values[number] = self._modules[node.attribute](total)  # pyright: ignore[reportOptionalCall]
+            values[number] = runs[number](total)
         return values
 
     def _peek(self, number: int, zeros: Tensor) -> Tensor:
