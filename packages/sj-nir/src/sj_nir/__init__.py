@@ -6,6 +6,7 @@ network with it, node by node. `register_op` teaches export and import a new kin
 """
 
 from . import modules
+from .drawing import to_svg
 from .errors import ExportError, NIRError, NIRFileError, NIRGraphError, NotSupportedError
 from .export import export_to_nir
 from .files import read_graph, write_graph
@@ -35,6 +36,7 @@ __all__ = [
     "modules",
     "read_graph",
     "register_op",
+    "to_svg",
     "verify",
     "write_graph",
 ]

@@ -12,6 +12,7 @@ of length dt, forward Euler, x the sum of the incoming edges:
     Delay    y[t] = x[t - round(delay / dt)], zeros before
 """
 
+from .fields import SingleNumberError
 from .flat import FlatGraph, flatten
 from .outputs import Outputs
 from .program import Program, compile_graph, interpret
@@ -22,6 +23,7 @@ __all__ = [
     "Outputs",
     "Program",
     "Rule",
+    "SingleNumberError",
     "compile_graph",
     "flatten",
     "interpret",

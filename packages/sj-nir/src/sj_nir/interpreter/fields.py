@@ -9,9 +9,22 @@ import numpy as np
 
 from ..errors import NIRGraphError
 
-__all__ = ["floats", "shape_of", "whole"]
+__all__ = ["Shape", "SingleNumberError", "floats", "shape_of", "whole"]
 
 Shape = tuple[int, ...]
+
+
+class SingleNumberError(NIRGraphError):
+    """A node has one number where it needs one for each element of `shape`."""
+
+    def __init__(self, shape: Shape, *, node: str, field: str) -> None:
+        super().__init__(
+            f"is a single number, but the node gets {shape}; give each neuron its own "
+            "(sj-nir convert does)",
+            node=node,
+            field=field,
+        )
+        self.shape = shape
 
 
 def floats(node: nir.NIRNode, name: str, field: str) -> np.ndarray:

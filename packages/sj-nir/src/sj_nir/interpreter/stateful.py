@@ -8,7 +8,7 @@ import nir
 import numpy as np
 
 from ..errors import NIRGraphError
-from .fields import Shape, floats
+from .fields import Shape, SingleNumberError, floats
 from .rule import RESETS, THRESHOLDS, Rule, recorded_number, recorded_word
 
 __all__ = ["NEURONS", "Delay", "Neuron"]
@@ -64,11 +64,12 @@ class Neuron:
     def check_input(self, shape: Shape) -> None:
         """Refuse another shape than that of the parameters."""
         if shape != self.shape:
-            advice = "they must be equal"
             if not self.shape:
-                advice = "give each neuron its own number (sj-nir convert does)"
+                raise SingleNumberError(shape, node=self.name, field="r")
             raise NIRGraphError(
-                f"has shape {self.shape}, but gets {shape}; {advice}", node=self.name, field="r"
+                f"has shape {self.shape}, but gets {shape}; they must be equal",
+                node=self.name,
+                field="r",
             )
 
     def _set_rates(self, dt: float) -> None:
@@ -158,6 +159,8 @@ class Delay:
     def check_input(self, shape: Shape) -> None:
         """Refuse another shape than that of the delays."""
         if shape != self.shape:
+            if not self.shape:
+                raise SingleNumberError(shape, node=self.name, field="delay")
             raise NIRGraphError(
                 f"has shape {self.shape}, but gets {shape}", node=self.name, field="delay"
             )

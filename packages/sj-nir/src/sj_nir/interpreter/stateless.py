@@ -10,7 +10,7 @@ import nir
 import numpy as np
 
 from ..errors import NIRGraphError, NotSupportedError
-from .fields import Shape, floats, shape_of, whole
+from .fields import Shape, SingleNumberError, floats, shape_of, whole
 from .rule import THRESHOLDS, Rule, recorded_word
 
 __all__ = ["Function", "Stateless", "stateless"]
@@ -68,6 +68,8 @@ def _threshold(node: Any, name: str, shape: Shape, rule: Rule) -> Stateless:
 def _elementwise(node: nir.NIRNode, name: str, field: str, shape: Shape) -> np.ndarray:
     values = floats(node, name, field)
     if values.shape != shape:
+        if not values.shape:
+            raise SingleNumberError(shape, node=name, field=field)
         raise NIRGraphError(f"has shape {values.shape}, but gets {shape}", node=name, field=field)
     return values
 
