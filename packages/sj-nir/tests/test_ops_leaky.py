@@ -10,6 +10,7 @@ import torch
 import sj_nir
 from sj_neurons.neuron import (
     LIFNode,
+    MPBNLIFNode,
     NonSpikingLIFNode,
     OTTTLIFNode,
     ParametricLIFNode,
@@ -183,3 +184,42 @@ def test_a_readout_of_potentials_becomes_an_integrator(node_of):
         assert torch.equal(back(x_seq)[0], torch.stack(neuron(x_seq)))
     with pytest.raises(sj_nir.NotSupportedError, match="changes the time and batch axes"):
         node_of(NonSpikingLIFNode(decode="last-mem"), N)
+
+
+def folded(**options) -> MPBNLIFNode:
+    neuron = MPBNLIFNode(3.0, out_channels=2, **options)
+    norm = neuron.vbn
+    norm.running_mean.copy_(torch.tensor([0.1, -0.1]))
+    norm.running_var.copy_(torch.tensor([0.5, 2.0]))
+    return neuron.eval()
+
+
+def test_a_folded_norm_becomes_a_threshold_per_channel():
+    neuron = folded()
+    neuron.re_parameterize_v_threshold()
+    x_seq = 2 * torch.rand(12, 2, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    back = sj_nir.import_from_nir(sj_nir.export_to_nir(neuron, x_seq[0]))
+    total = 0.0
+    for x in x_seq:
+        spikes = neuron(x)
+        assert torch.equal(back(x)[0], spikes)
+        total += spikes.sum().item()
+    assert 0 < total < x_seq.numel()
+
+
+def test_a_switched_off_norm_is_left_out(node_of):
+    neuron = MPBNLIFNode(3.0, mpbn=False, out_features=N, learnable_vth=True)
+    neuron.a.data.copy_(torch.tensor([0.0, 0.5, -0.5]))
+    thresholds = node_of(neuron, N).v_threshold
+    np.testing.assert_allclose(thresholds, np.exp([0.0, 0.5, -0.5]), rtol=1e-6)
+
+
+def test_norms_of_potentials_that_do_not_fold_are_refused(node_of):
+    with pytest.raises(sj_nir.NotSupportedError, match="it normalises its potential"):
+        node_of(folded(), 2, 3, 3)
+    soft, down = folded(v_reset=None), folded()
+    down.vbn.weight.data[0] = -1.0
+    for neuron, message in ((soft, "not that of its reset"), (down, "is not positive")):
+        neuron.re_parameterize_v_threshold()
+        with pytest.raises(sj_nir.NotSupportedError, match=message):
+            node_of(neuron, 2, 3, 3)

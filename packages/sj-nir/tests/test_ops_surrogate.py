@@ -46,6 +46,7 @@ def test_functions_from_elsewhere_are_exported_without_their_gradient(node_of, m
     [
         (surrogate.Sigmoid(spiking=False), "spiking=False"),
         (surrogate.MultiLevelSpikeCount(4), "MultiLevelSpikeCount puts out other values"),
+        (surrogate.PoissonPass(), "PoissonPass puts out other values"),
         (torch.relu, "puts out other values than the spikes"),
     ],
 )

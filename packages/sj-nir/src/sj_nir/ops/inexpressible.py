@@ -74,7 +74,7 @@ _GROUPS: dict[str, tuple[type[nn.Module], ...]] = {
         neuron.AdaptBaseNode, neuron.RAFNode, neuron.ComplementaryLIFNode, neuron.STBIFNeuron,
     ),
     _CHARGE: (
-        neuron.EIFNode, neuron.QIFNode, neuron.KLIFNode, neuron.GatedLIFNode, neuron.MPBNLIFNode,
+        neuron.EIFNode, neuron.QIFNode, neuron.KLIFNode, neuron.GatedLIFNode,
     ),
     _OUTPUT: (
         neuron.LIAFNode, neuron.ILIFNode, neuron.TernaryIFNode, neuron.TernaryLIFNode,

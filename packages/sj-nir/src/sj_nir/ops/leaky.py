@@ -16,9 +16,11 @@ from typing import Any
 import nir
 import numpy as np
 import torch
+from torch import nn
 
 from sj_neurons.neuron import (
     LIFNode,
+    MPBNLIFNode,
     NonSpikingLIFNode,
     OTTTLIFNode,
     ParametricLIFNode,
@@ -57,6 +59,8 @@ Fields = dict[str, np.ndarray]
 
 
 def _lif_fields(module: Any, site: Site) -> tuple[Fields, dict[str, Any]]:
+    if isinstance(module, MPBNLIFNode):
+        module = _without_norm(module)
     fields, record = firing_fields(module, site)
     if isinstance(module, LIF):
         leak = _leak_fields(module, site)
@@ -70,6 +74,40 @@ def _lif_fields(module: Any, site: Site) -> tuple[Fields, dict[str, Any]]:
         "v_leak": fields["v_reset"].copy(),
     }
     return {**leak, **fields}, {**record, "tau": tau, "decay_input": module.decay_input}
+
+
+def _without_norm(module: MPBNLIFNode) -> LIFNode:
+    """The same neuron with a threshold for each channel, `[C]` or `[C, 1, 1]`.
+
+    Raises:
+        NotSupportedError: it normalises its potential, fires downwards, or takes off another
+            threshold than it fires at.
+    """
+    threshold = module.threshold()
+    if module.fold_bn:
+        if module.normalize_residual or module.v_reset is None:
+            raise NotSupportedError(
+                "its folded threshold is not that of its reset; use a hard reset, and fold "
+                "with normalize_residual=False"
+            )
+        if module.gamma is None or bool((module.gamma <= 0).any()):
+            raise NotSupportedError("a weight of its BatchNorm is not positive")
+        threshold = module.folded_threshold().detach()
+        threshold = threshold.view(-1, 1, 1) if module.is_planar else threshold
+    elif not isinstance(module.vbn, nn.Identity):
+        raise NotSupportedError(
+            "it normalises its potential; call re_parameterize_v_threshold() and check accuracy"
+        )
+    plain = LIFNode(
+        module.tau,
+        module.decay_input,
+        threshold,
+        module.v_reset,
+        module.surrogate_function,
+        module.detach_reset,
+    )
+    plain.set_reset_value("v", module.get_reset_value("v"))
+    return plain
 
 
 def _leak_fields(module: LI | LIF, site: Site) -> Fields:
@@ -173,7 +211,7 @@ def _output_shape(node: nir.LI | nir.LIF, name: str, shape: Shape) -> Shape:
 register_op(
     Op(
         nodes=(nir.LIF,),
-        modules=(LIFNode, ParametricLIFNode, OTTTLIFNode, SLTTLIFNode, LIF),
+        modules=(LIFNode, ParametricLIFNode, OTTTLIFNode, SLTTLIFNode, MPBNLIFNode, LIF),
         to_node=_lif_to_node,
         to_module=_lif_to_module,
         output_shape=_output_shape,
