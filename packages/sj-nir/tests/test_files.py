@@ -108,7 +108,7 @@ def loop(content: h5py.File) -> None:
     [
         (lambda f: f.__delitem__("node"), "no NIR graph under /node"),
         (lambda f: f.__delitem__("node/type"), "no NIR graph under /node"),
-        (loop, "not a readable HDF5 file"),
+        (loop, "node 'self': is a group that was met before"),
     ],
 )
 def test_hdf5_without_a_graph(file, change, message):
@@ -171,8 +171,26 @@ def test_a_read_only_folder_is_named(tmp_path):
 def test_names_that_break_files_are_refused(tmp_path, name):
     graph = lif_graph()
     graph.nodes[name] = graph.nodes.pop("lif")
-    with pytest.raises(sj_nir.NIRGraphError, match="must not be empty or contain"):
+    with pytest.raises(sj_nir.NIRGraphError, match=r"must not be empty, '\.' or contain"):
         sj_nir.write_graph(tmp_path / "net.nir", graph)
+
+
+def test_names_are_checked_in_nested_graphs_too(tmp_path):
+    outer, inner = lif_graph(), lif_graph()
+    inner.nodes["a/b"] = inner.nodes.pop("lif")
+    outer.nodes["sub"] = inner
+    with pytest.raises(sj_nir.NIRGraphError, match="node 'sub/a/b': a name in a file"):
+        sj_nir.write_graph(tmp_path / "net.nir", outer)
+
+
+def test_nodes_come_in_the_order_of_the_edges(tmp_path):
+    graph = lif_graph()
+    lif = graph.nodes["lif"]
+    graph.nodes.update({"_10": lif, "_2": lif, "a": lif})
+    graph.edges[:] = [("in", "lif"), ("lif", "_2"), ("_2", "_10"), ("_10", "a"), ("a", "out")]
+    sj_nir.write_graph(tmp_path / "net.nir", graph)
+    found = sj_nir.read_graph(tmp_path / "net.nir")
+    assert list(found.nodes) == ["in", "lif", "_2", "_10", "a", "out"]
 
 
 def test_nested_graphs_are_read(tmp_path):

@@ -12,6 +12,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5o
 
 from .errors import NIRFileError
 
@@ -55,7 +56,7 @@ class _Reader:
         """The contents of a group, reached by the names in `way`."""
         if not isinstance(group, h5py.Group):
             return self._value(group, way)
-        address = int(h5py.h5o.get_info(group.id).addr)
+        address = int(h5o.get_info(group.id).addr)
         if address in self.seen:
             raise self._error(
                 "is a group that was met before; a group must not be linked twice", way
