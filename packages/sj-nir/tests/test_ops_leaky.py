@@ -223,3 +223,10 @@ def test_norms_of_potentials_that_do_not_fold_are_refused(node_of):
         neuron.re_parameterize_v_threshold()
         with pytest.raises(sj_nir.NotSupportedError, match=message):
             node_of(neuron, 2, 3, 3)
+
+
+@pytest.mark.parametrize("tau", [torch.tensor([2.0, 0.5, 3.0]), -1.0])
+def test_time_constants_below_a_step_are_refused(node_of, tau):
+    for neuron in (modules.LI(tau), modules.LIF(tau)):
+        with pytest.raises(sj_nir.NotSupportedError, match=r"tau is .* steps; it must be"):
+            node_of(neuron, N)

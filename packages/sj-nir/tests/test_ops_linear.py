@@ -72,3 +72,13 @@ def test_a_weight_needs_two_axes(module_of):
     node.weight = np.ones(3)
     with pytest.raises(sj_nir.NIRGraphError, match=r"expected \[out, in\], got shape \(3,\)"):
         module_of(node, 3)
+
+
+@pytest.mark.parametrize("field", ["weight", "bias"])
+@pytest.mark.parametrize("make", [nn.Linear, lambda i, o: nn.Conv2d(i, o, 1)])
+def test_values_that_are_not_finite_are_refused(node_of, make, field):
+    module = make(2, 3)
+    getattr(module, field).data[0] = torch.nan
+    shape = (2,) if isinstance(module, nn.Linear) else (2, 4, 4)
+    with pytest.raises(sj_nir.NotSupportedError, match=rf"{field}: \d of \d values are NaN"):
+        node_of(module, *shape)

@@ -19,7 +19,7 @@ import sj_layers as layer
 from ..errors import NIRGraphError, NotSupportedError
 from ..fields import array, integer, integers
 from .table import ImportOptions, Op, Shape, Site, register_op
-from .weights import copied, with_weights
+from .weights import finite, with_weights
 
 __all__: list[str] = []
 
@@ -45,8 +45,10 @@ def _to_node(module: Any, site: Site) -> Conv:
             f"the sample has shape {site.input_shape}, expected {axes} behind the batch axis"
         )
     standardised = isinstance(module, layer.WSConv2d)
-    weight = copied(module.get_weight() if standardised else module.weight)
-    bias = np.zeros(len(weight), weight.dtype) if module.bias is None else copied(module.bias)
+    weight = finite(module.get_weight() if standardised else module.weight, "weight")
+    bias = (
+        np.zeros(len(weight), weight.dtype) if module.bias is None else finite(module.bias, "bias")
+    )
     padding = module.padding
     sizes: Any = site.input_shape[1:]
     return (nir.Conv2d if two else nir.Conv1d)(

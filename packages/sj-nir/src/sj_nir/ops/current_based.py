@@ -32,6 +32,7 @@ from .spiking import (
     neuron_shape,
     per_neuron,
     same,
+    seconds,
     spread,
     start_record,
     steps_of,
@@ -85,8 +86,8 @@ def _current_fields(module: CubaLI | CubaLIF, site: Site) -> Fields:
     shape = site.output_shape
     _check_start_of_current(module, "i", site)
     return {
-        "tau_syn": spread(module.tau_syn, shape, "tau_syn") * site.dt,
-        "tau_mem": spread(module.tau_mem, shape, "tau_mem") * site.dt,
+        "tau_syn": seconds(module.tau_syn, "tau_syn", site),
+        "tau_mem": seconds(module.tau_mem, "tau_mem", site),
         "r": spread(module.r, shape, "r"),
         "v_leak": spread(module.v_leak, shape, "v_leak"),
         "w_in": spread(module.w_in, shape, "w_in"),

@@ -41,6 +41,7 @@ from .spiking import (
     neuron_shape,
     per_neuron,
     same,
+    seconds,
     spread,
     start_record,
     steps_of,
@@ -113,7 +114,7 @@ def _without_norm(module: MPBNLIFNode) -> LIFNode:
 def _leak_fields(module: LI | LIF, site: Site) -> Fields:
     shape = site.output_shape
     return {
-        "tau": spread(module.tau, shape, "tau") * site.dt,
+        "tau": seconds(module.tau, "tau", site),
         "r": spread(module.r, shape, "r"),
         "v_leak": spread(module.v_leak, shape, "v_leak"),
     }

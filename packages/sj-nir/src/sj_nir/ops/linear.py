@@ -17,7 +17,7 @@ from ..errors import NIRGraphError, NotSupportedError
 from ..fields import array, parameter
 from ..modules import StackedLinear
 from .table import ImportOptions, Op, Shape, Site, register_op
-from .weights import copied, with_weights
+from .weights import finite, with_weights
 
 __all__: list[str] = []
 
@@ -26,7 +26,9 @@ _MOST_WEIGHTS = 10**8
 
 def _to_node(module: nn.Linear, site: Site) -> nir.NIRNode:
     places = site.input_shape[:-1]
-    weight = copied(module.get_weight() if isinstance(module, layer.WSLinear) else module.weight)
+    weight = finite(
+        module.get_weight() if isinstance(module, layer.WSLinear) else module.weight, "weight"
+    )
     if weight.size * np.prod(places, dtype=np.int64) > _MOST_WEIGHTS:
         raise NotSupportedError(
             f"maps the last axis of a sample of shape {site.input_shape}, for which NIR needs a "
@@ -35,15 +37,15 @@ def _to_node(module: nn.Linear, site: Site) -> nir.NIRNode:
     weight = np.broadcast_to(weight, (*places, *weight.shape)).copy()
     if module.bias is None:
         return nir.Linear(weight=weight)
-    bias = copied(module.bias)
+    bias = finite(module.bias, "bias")
     return nir.Affine(weight=weight, bias=np.broadcast_to(bias, (*places, *bias.shape)).copy())
 
 
 def _stacked_to_node(module: StackedLinear, site: Site) -> nir.NIRNode:
     if module.bias is None:
-        return nir.Linear(weight=copied(module.weight))
-    bias = np.broadcast_to(copied(module.bias), site.output_shape).copy()
-    return nir.Affine(weight=copied(module.weight), bias=bias)
+        return nir.Linear(weight=finite(module.weight, "weight"))
+    bias = np.broadcast_to(finite(module.bias, "bias"), site.output_shape).copy()
+    return nir.Affine(weight=finite(module.weight, "weight"), bias=bias)
 
 
 def _to_module(

@@ -34,6 +34,7 @@ __all__ = [
     "neuron_shape",
     "per_neuron",
     "same",
+    "seconds",
     "spread",
     "start_record",
     "steps_of",
@@ -74,6 +75,18 @@ def spread(value: float | Tensor, shape: Shape, what: str) -> np.ndarray:
         shown = f"={value}" if not isinstance(value, Tensor) else ""
         raise NotSupportedError(f"{what}{shown} must be finite")
     return values
+
+
+def seconds(value: float | Tensor, what: str, site: Site) -> np.ndarray:
+    """A time constant in steps as one in seconds for each neuron.
+
+    Raises:
+        NotSupportedError: shorter than one step, which import would refuse.
+    """
+    steps = spread(value, site.output_shape, what)
+    if steps.min() < 1.0 - SAME:
+        raise NotSupportedError(f"{what} is {steps.min():.6g} steps; it must be at least 1")
+    return steps * site.dt
 
 
 def start_record(module: BaseNode, at_rest: np.ndarray, site: Site) -> dict[str, Any]:
@@ -147,8 +160,8 @@ def steps_of(node: nir.NIRNode, name: str, field: str, dt: float) -> np.ndarray:
     Raises:
         NIRGraphError: not positive, or shorter than one step.
     """
-    seconds = per_neuron(node, name, field)
-    shortest = float(seconds.min())
+    values = per_neuron(node, name, field)
+    shortest = float(values.min())
     if shortest <= 0:
         raise NIRGraphError(f"must be positive, got {shortest}", node=name, field=field)
     if shortest < dt * (1.0 - SAME):
@@ -158,7 +171,7 @@ def steps_of(node: nir.NIRNode, name: str, field: str, dt: float) -> np.ndarray:
             node=name,
             field=field,
         )
-    return seconds / dt
+    return values / dt
 
 
 def exact_number(
