@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import sj_nir
-from sj_nir.topology import analyse, registers_of
+from sj_nir.topology import analyse
 
 
 def graph(edges: str, **nodes: nir.NIRNode) -> nir.NIRGraph:
@@ -26,10 +26,8 @@ def graph(edges: str, **nodes: nir.NIRNode) -> nir.NIRGraph:
     return nir.NIRGraph({**made, **nodes}, found, type_check=False)
 
 
-def delayed(edges: str, cut: str = "neuron", dt: float = 1e-3) -> set[str]:
-    made = graph(edges)
-    found = analyse(made, cut, registers_of(made, dt)).delayed
-    return {"-".join(edge) for edge in found}
+def delayed(edges: str, cut: str = "neuron") -> set[str]:
+    return {"-".join(edge) for edge in analyse(graph(edges), cut).delayed}
 
 
 def test_order_follows_the_edges_and_not_the_names():
@@ -68,12 +66,8 @@ def test_the_order_of_the_edges_has_no_say():
     }
 
 
-def test_a_delay_of_a_step_needs_no_cut():
-    assert delayed("i-n n-d d-n n-o") == set()
-    assert delayed("i-n n-d d-n n-o", dt=1e-2) == {"n-d"}
-    assert delayed("i-l l-d d-l l-o") == set()
-    with pytest.raises(sj_nir.NIRGraphError, match="has no node with state"):
-        delayed("i-l l-d d-l l-o", dt=1e-2)
+def test_a_delay_counts_as_state():
+    assert delayed("i-l l-d d-l l-o") == {"d-l"}
 
 
 def test_delays_may_be_stated():

@@ -112,7 +112,6 @@ class _Assembly:
             tuple(LoopNode(names[name], plan.terms[name]) for name in unit),
             tuple((unit.index(name), self.parts.shapes[name]) for name in plan.delayed),
             outputs,
-            tuple((unit.index(name), self.parts.shapes[name]) for name in plan.registers),
             self.step_mode,
         )
         self.children[attribute] = loop
@@ -144,7 +143,6 @@ class _Plan:
                 return PREVIOUS, self.delayed.setdefault(source, len(self.delayed))
             return INNER, unit.index(source)
 
-        self.registers = sorted(topology.registers.intersection(unit), key=unit.index)
         self.terms = {
             name: tuple(term(source, name) for source in topology.sources[name]) for name in unit
         }

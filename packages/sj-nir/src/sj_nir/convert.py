@@ -167,9 +167,9 @@ class _Converter:
         if node.target is stand_in:
             return (self.draft.open(),)
         if node.target is closed:
-            opened, out, delayed = node.args
+            opened, out = node.args
             (name,), value = self.values[opened], self.values[out]  # pyright: ignore[reportArgumentType]
-            self.draft.close(name, value, bool(delayed))
+            self.draft.close(name, value)
             return value
         return expressed(node, self)
 

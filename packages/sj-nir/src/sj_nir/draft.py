@@ -10,7 +10,7 @@ import nir
 from .errors import NIRGraphError, NotSupportedError
 from .metadata import FORMAT, KEY
 from .nesting import SEPARATOR
-from .topology import DELAYED, Edge, analyse, registers_of
+from .topology import DELAYED, Edge, analyse
 
 __all__ = ["Draft"]
 
@@ -21,7 +21,7 @@ class Draft:
     def __init__(self) -> None:
         self.nodes: dict[str, nir.NIRNode] = {}
         self.edges: list[Edge] = []
-        self._opened: dict[str, tuple[tuple[str, ...], bool] | None] = {}
+        self._opened: dict[str, tuple[str, ...]] = {}
 
     def add(self, name: str, node: nir.NIRNode, sources: Iterable[str] = ()) -> str:
         """Add a node; returns the name that it got."""
@@ -35,12 +35,12 @@ class Draft:
     def open(self) -> str:
         """A name for a value that comes back from later nodes."""
         name = f"{SEPARATOR}{len(self._opened)}"
-        self._opened[name] = None
+        self._opened[name] = ()
         return name
 
-    def close(self, opened: str, value: tuple[str, ...], delayed: bool) -> None:
-        """Say that the name `opened` stands for `value`, at the step before if `delayed`."""
-        self._opened[opened] = value, delayed
+    def close(self, opened: str, value: tuple[str, ...]) -> None:
+        """Say that the name `opened` stands for `value` at the step before."""
+        self._opened[opened] = value
 
     def finished(self, dt: float) -> nir.NIRGraph:
         """The graph; where its loops delay is in the metadata if a reader would guess wrong.
@@ -58,23 +58,21 @@ class Draft:
         delays = {edge for edge, delayed in edges.items() if delayed}
         record = {KEY: {"format": FORMAT, "dt": dt}}
         graph = nir.NIRGraph(self.nodes, list(edges), metadata=record, type_check=False)
-        if delays or any(value is not None for value in self._opened.values()):
-            _state_delays(graph, delays, dt)
+        if delays:
+            _state_delays(graph, delays)
         return graph
 
     def _resolved(self, source: str, delayed: bool = False) -> list[tuple[str, bool]]:
         if source not in self._opened:
             return [(source, delayed)]
-        entry = self._opened[source]
-        if entry is None or (delayed and entry[1]):
+        if delayed:
             raise NotSupportedError("a loop with more than one step of delay")
-        value, again = entry
-        return [found for name in value for found in self._resolved(name, delayed or again)]
+        return [found for name in self._opened[source] for found in self._resolved(name, True)]
 
 
-def _state_delays(graph: nir.NIRGraph, delays: set[Edge], dt: float) -> None:
+def _state_delays(graph: nir.NIRGraph, delays: set[Edge]) -> None:
     try:
-        guessed = analyse(graph, "neuron", registers_of(graph, dt)).delayed
+        guessed = analyse(graph, "neuron").delayed
     except NIRGraphError as error:
         raise NotSupportedError(f"NIR cannot express a loop of the network: {error}") from error
     if guessed == delays:

@@ -2,7 +2,7 @@
 
     y = stand_in(x, shape)         zeros in place of what comes back
     out = f(x, y)
-    out = closed(y, out, delayed)  says that y is `out`, one step later if `delayed`
+    out = closed(y, out)           says that y is `out`, one step later
 
 Recurrent containers of sj_layers are traced into this form, and the loops of imported networks are
 brought back into it.
@@ -33,8 +33,8 @@ def stand_in(x: Tensor, shape: tuple[int, ...] | int | None) -> Tensor:
     return x.new_zeros(x.shape[0], *shape)
 
 
-def closed(opened: Tensor, out: Tensor, delayed: bool) -> Tensor:
-    """`out`, which is what `opened` stands for."""
+def closed(opened: Tensor, out: Tensor) -> Tensor:
+    """`out`, which is what `opened` stands for, one step later."""
     return out
 
 
@@ -71,7 +71,7 @@ def unrolled(container: Any, x: fx.Proxy, tracer: fx.Tracer) -> fx.Proxy:
     else:
         joined = container.element_wise_function(y, x)
     out = container.sub_module(joined)
-    return tracer.create_proxy("call_function", closed, (y, out, True), {})
+    return tracer.create_proxy("call_function", closed, (y, out), {})
 
 
 def expand_loop(graph: fx.Graph, call: fx.Node, loop: Loop) -> list[fx.Node]:
@@ -86,11 +86,7 @@ def expand_loop(graph: fx.Graph, call: fx.Node, loop: Loop) -> list[fx.Node]:
 
     with graph.inserting_before(call):
         opened = [new("call_function", stand_in, (inputs[0], shape)) for _, shape in loop.delayed]
-        ahead = {
-            number: new("call_function", stand_in, (inputs[0], shape))
-            for number, shape in loop.registers
-        }
-        values: dict[int, fx.Node] = dict(ahead)
+        values: dict[int, fx.Node] = {}
         for number, node in enumerate(loop.nodes):
             known = {EXTERNAL: inputs, INNER: values, PREVIOUS: opened}
             first, *others = (known[kind][place] for kind, place in node.terms)
@@ -98,11 +94,8 @@ def expand_loop(graph: fx.Graph, call: fx.Node, loop: Loop) -> list[fx.Node]:
                 first = new("call_function", torch.add, (first, other))
             path = f"{call.target}.{node.attribute}"
             values[number] = new("call_module", path, (first,), node.attribute)
-            if number in ahead:
-                args = (ahead[number], values[number], False)
-                values[number] = new("call_function", closed, args)
         for (number, _), y in zip(loop.delayed, opened, strict=True):
-            values[number] = new("call_function", closed, (y, values[number], True))
+            values[number] = new("call_function", closed, (y, values[number]))
     _replace_results(graph, call, [values[number] for number in loop.outputs])
     return added
 

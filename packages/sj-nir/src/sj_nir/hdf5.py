@@ -12,7 +12,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5o
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue]
 
 from .errors import NIRFileError
 

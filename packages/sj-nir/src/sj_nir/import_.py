@@ -20,7 +20,7 @@ from .metadata import record_of
 from .nesting import Gate, flattened
 from .ops.table import ImportOptions, Shape, op_of_node
 from .shapes import infer_shapes
-from .topology import Topology, analyse, registers_of
+from .topology import Topology, analyse
 
 __all__ = ["import_from_nir"]
 
@@ -77,7 +77,7 @@ def import_from_nir(
         graph = read_graph(graph)
     flat = flattened(graph)
     _check_supported(flat.graph)
-    topology = analyse(flat.graph, cut, registers_of(flat.graph, options.dt))
+    topology = analyse(flat.graph, cut)
     shapes = infer_shapes(flat.graph, topology)
     for gate in flat.gates:
         _check_gate(gate, shapes)

@@ -5,7 +5,13 @@ On a graph
     dt      seconds per step of the exported network
 
 On any node
-    lost    what the module did that the node does not, exported with `strict=False`
+    lost      what the module did that the node does not, exported with `strict=False`
+    shared    name of an earlier node of the same layer, which `forward` calls more than once
+    delayed   {source: 1} for each edge to the node on which values of the step before travel, where
+              the rule for graphs from elsewhere would delay other edges of the loop
+
+On an Input or Output that is not the only one
+    position  its place among the arguments or results of `forward`
 
 On a neuron
     reset         'hard', or 'soft': v <- v - (v_threshold - v_reset)

@@ -44,8 +44,6 @@ class Loop(MemoryModule):
             `(INNER, i)`, the output of node i at this step, or `(PREVIOUS, i)`, the output of the
             node that `delayed[i]` names at the step before.
         delayed: node number, and shape of one sample, for each output that is needed a step later.
-        registers: node number, and shape of one sample, for each node that puts out before it takes
-            in: a delay of at least one step.
         outputs: numbers of the nodes whose outputs are returned.
         step_mode: `'s'` (`[N, *]`) or `'m'` (`[T, N, *]`).
     """
@@ -58,13 +56,12 @@ class Loop(MemoryModule):
         nodes: tuple[LoopNode, ...],
         delayed: tuple[tuple[int, tuple[int, ...]], ...],
         outputs: tuple[int, ...],
-        registers: tuple[tuple[int, tuple[int, ...]], ...] = (),
         step_mode: str = "s",
     ) -> None:
         super().__init__()
         for attribute, module in modules.items():
             self.add_module(attribute, module)
-        self.nodes, self.delayed, self.outputs, self.registers = nodes, delayed, outputs, registers
+        self.nodes, self.delayed, self.outputs = nodes, delayed, outputs
         self.memory_names = tuple(f"{nodes[i].attribute}_prev_output" for i, _ in delayed)
         for name in self.memory_names:
             self.register_memory(name, None)
@@ -115,23 +112,12 @@ class Loop(MemoryModule):
     def _step(
         self, inputs: tuple[Tensor, ...], previous: list[Tensor], runs: list[Any]
     ) -> list[Tensor]:
-        values: list[Any] = [None] * len(self.nodes)
-        for number, shape in self.registers:
-            values[number] = self._peek(number, inputs[0].new_zeros(inputs[0].shape[0], *shape))
+        values: list[Tensor] = []
         known = {EXTERNAL: inputs, INNER: values, PREVIOUS: previous}
-        for number, node in enumerate(self.nodes):
+        for node, run in zip(self.nodes, runs, strict=True):
             (kind, place), *others = node.terms
             total = known[kind][place]
             for kind, place in others:
                 total = total + known[kind][place]
-            values[number] = runs[number](total)
+            values.append(run(total))
         return values
-
-    def _peek(self, number: int, zeros: Tensor) -> Tensor:
-        """What a register will put out, whatever it takes in."""
-        module: Any = self._modules[self.nodes[number].attribute]
-        memories = dict(module.named_memories())
-        output = module(zeros)
-        for name, value in memories.items():
-            setattr(module, name, value)
-        return output

@@ -7,8 +7,8 @@ order of the edges in a file has no say) finds the edges that close loops. The d
     cut='neuron'    on the edges that leave the nodes with state before it: against the direction of
                     the closing edge, over nodes without state
 
-and its value before the first step is 0. A Delay of at least one step (a register) delays its loop
-itself, and nothing is added. A node's metadata may state its delayed edges outright.
+and its value before the first step is 0. A Delay in a loop adds to that one step. A node's metadata
+may state its delayed edges outright.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import nir
-import numpy as np
 
 from .errors import NIRGraphError
 from .metadata import record_of
 
-__all__ = ["DELAYED", "NEURONS", "Edge", "Topology", "analyse", "in_flow_order", "registers_of"]
+__all__ = ["DELAYED", "NEURONS", "Edge", "Topology", "analyse", "in_flow_order"]
 
 Edge = tuple[str, str]
 Sources = Mapping[str, Sequence[str]]
 
 NEURONS = (nir.I, nir.IF, nir.LI, nir.LIF, nir.CubaLI, nir.CubaLIF)
+STATEFUL = (*NEURONS, nir.Delay)
 DELAYED = "delayed"  # entry of a node's record: {source: 1} for each incoming edge with a delay
 
 
@@ -39,7 +39,6 @@ class Topology:
         order: all nodes; one of the sources of each comes before it, all of them outside of loops.
         sources: the sources of each node in the order of the edges.
         delayed: the edges on which the value of the step before travels.
-        registers: the Delays of at least one step; they put out before they take in.
         units: all nodes, sources first; nodes that can only be computed together, step by step, are
             one unit, in the order of computation within a step.
         loops: the units of which some edge leads back into them.
@@ -48,25 +47,11 @@ class Topology:
     order: tuple[str, ...]
     sources: dict[str, tuple[str, ...]]
     delayed: frozenset[Edge]
-    registers: frozenset[str]
     units: tuple[tuple[str, ...], ...]
     loops: frozenset[tuple[str, ...]]
 
 
-def registers_of(graph: nir.NIRGraph, dt: float) -> frozenset[str]:
-    """The Delays of `graph` that are at least one step of `dt` seconds long in all elements."""
-    return frozenset(
-        name
-        for name, node in graph.nodes.items()
-        if isinstance(node, nir.Delay)
-        and np.size(node.delay)
-        and bool(np.all(np.rint(np.asarray(node.delay, np.float64) / dt) >= 1))
-    )
-
-
-def analyse(
-    graph: nir.NIRGraph, cut: str = "neuron", registers: frozenset[str] = frozenset()
-) -> Topology:
+def analyse(graph: nir.NIRGraph, cut: str = "neuron") -> Topology:
     """Put the nodes of `graph`, whose edges are checked, in order and cut its loops.
 
     Raises:
@@ -80,7 +65,7 @@ def analyse(
     lost = graph.nodes.keys() - set(finished)
     if lost:
         raise NIRGraphError("no path from an Input leads to it", node=min(lost))
-    wiring = _Wiring(graph, sources, targets, inputs, registers, _components(finished, sources))
+    wiring = _Wiring(graph, sources, targets, inputs, _components(finished, sources))
     wiring.check_loops()
     # files list nodes by alphabet (_10 before _2): edges are the better hint at the author's order
     names = tuple(dict.fromkeys(name for edge in edges for name in edge))
@@ -91,7 +76,6 @@ def analyse(
         order=in_flow_order(names, _without(sources, closing)),
         sources={name: tuple(found) for name, found in sources.items()},
         delayed=delayed,
-        registers=registers,
         units=units,
         loops=frozenset(looped),
     )
@@ -172,11 +156,10 @@ class _Wiring:
     sources: Sources
     targets: Sources
     inputs: Sequence[str]
-    registers: frozenset[str]
     components: Mapping[str, int]
 
     def _has_state(self, name: str) -> bool:
-        return name in self.registers or isinstance(self.graph.nodes[name], NEURONS)
+        return isinstance(self.graph.nodes[name], STATEFUL)
 
     def check_loops(self) -> None:
         """Refuse a loop of nodes without state: walking back from a waiting node ends in one."""
@@ -193,7 +176,7 @@ class _Wiring:
         path = " -> ".join(repr(name) for name in loop)
         raise NIRGraphError(
             f"the loop {path} has no node with state, so nothing delays its signal; "
-            "put a neuron, or a Delay of at least one step, into it"
+            "put a neuron or a Delay into it"
         )
 
     def _stated(self) -> set[Edge]:
@@ -208,7 +191,7 @@ class _Wiring:
     def delayed(self, cut: str) -> frozenset[Edge]:
         stated = self._stated()
         within_step = {
-            name: [t for t in found if t not in self.registers and (name, t) not in stated]
+            name: [t for t in found if (name, t) not in stated]
             for name, found in self.targets.items()
         }
         closing, _ = _walk(within_step, [*self.inputs, *sorted(within_step)])
@@ -235,7 +218,7 @@ class _Wiring:
         now = _without(self.sources, delayed)
         units: dict[str, tuple[str, ...]] = {}  # by the first name, which stands for the unit
         for found in members.values():
-            inner = set(found) - self.registers
+            inner = set(found)
             within = {name: [s for s in now[name] if s in inner] for name in found}
             units[found[0]] = in_flow_order(found, within)
         head = {name: members[self.components[name]][0] for name in names}
