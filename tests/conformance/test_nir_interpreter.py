@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from sj_nir import NIRError
+from sj_nir import NIRError, import_from_nir, verify
 from sj_nir.interpreter import compile_graph, interpret
 
 REAL = [
@@ -58,7 +59,7 @@ SPIKINGJELLY = [
 MALFORMED = {
     "braille_noDelay_bias_zero_subgraph": "node 'lif1': edge 'input' -> 'lif'",
     "not_hdf5_braille_snntorch": "not a readable HDF5 file",
-    "old_braille_flattened": r"node 'lif1', field 'r': has shape \(\)",
+    "old_braille_flattened": "node 'lif1', field 'r': is a single number",
     "old_braille_timedim": "edge 'lif1' -> 'fc2': there is no node 'lif1'",
     "old_scnn_batchdim": r"node '0', field 'weight': takes \(2, H, W\).*must not count batch",
     "syn_algebraic_loop": "loop 'l' -> 'm' -> 'l'",
@@ -139,6 +140,23 @@ def test_every_variant_equals_the_recorded_outputs_and_potentials(name: str, gra
                 assert_close(outputs.traces[node][memory], value)
         if variant["threshold_margin"] is not None:
             assert outputs.margin == pytest.approx(variant["threshold_margin"], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "name", [*(f"real/{n}" for n in REAL), *(f"synthetic/{n}" for n in SYNTHETIC)]
+)
+def test_every_node_of_the_imported_network_equals_the_interpreter(name: str, graphs: Path) -> None:
+    topic, stem = name.split("/")
+    entry = entry_of(graphs / topic, stem)
+    with np.load(graphs / topic / f"{stem}.npz") as data:
+        arrays = {key: torch.from_numpy(data[key][:, None]) for key in data if key[:2] == "in"}
+    inputs: Any = arrays.get("in", {key.removeprefix("in__"): x for key, x in arrays.items()})
+    for variant in entry["variants"]:
+        rule = {key: variant[key] for key in ("reset", "cut")} | {"if_dt": entry.get("if_dt")}
+        net = import_from_nir(graphs / f"{name}.nir", entry["dt"], step_mode="m", **rule)
+        report = verify(net, graphs / f"{name}.nir", inputs, entry["dt"], **rule)
+        report.raise_if_different()
+        assert not report.left_out and not report.near_threshold
 
 
 @pytest.mark.parametrize("name", SPIKINGJELLY)

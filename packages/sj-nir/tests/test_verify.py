@@ -216,6 +216,14 @@ def test_a_lone_layer_or_container_is_compared(module: nn.Module) -> None:
     assert len(sj_nir.verify(module, graph, torch.rand(3, 2, 4)).compared) == 2
 
 
+def test_what_export_takes_apart_is_computed_and_not_compared() -> None:
+    net = nn.Sequential(nn.Linear(4, 5), layer.LinearRecurrentContainer(LIFNode(2.0), 5, 5))
+    graph = sj_nir.export_to_nir(net, torch.zeros(1, 4))
+    report = sj_nir.verify(net, graph, 3 * torch.rand(T, N, 4))
+    assert report.ok and "_0" in report.compared
+    assert set(report.left_out) == {"_1_rc_x", "_1_rc_y"}
+
+
 @pytest.mark.parametrize(
     ("example", "error", "text"),
     [

@@ -63,20 +63,26 @@ def matching_calls(net: nn.Module, names: Iterable[str]) -> dict[str, Call]:
     except (ExportError, RuntimeError, TypeError):  # what cannot be followed has no names
         return {}
     calls = _traced_calls(traced)
-    if not all(_is_at(net, call.path, traced) for call in calls.values()):
-        # a lone layer or container was put into a Sequential to be traced
-        calls = {
-            key: Call(call.path.removeprefix("0").removeprefix("."), call.number, call.of)
-            for key, call in calls.items()
-        }
-    return {name: calls[key] for name in names if (key := _plain(name)) in calls}
+    # a lone layer or container was put into a Sequential to be traced
+    alone = {
+        key: Call(call.path.removeprefix("0").removeprefix("."), call.number, call.of)
+        for key, call in calls.items()
+    }
+    there = (
+        {key: call for key, call in some.items() if _is_at(net, call, calls[key], traced)}
+        for some in (calls, alone)
+    )
+    found = max(there, key=len)
+    return {name: found[key] for name in names if (key := _plain(name)) in found}
 
 
-def _is_at(net: nn.Module, path: str, traced: fx.GraphModule) -> bool:
+def _is_at(net: nn.Module, call: Call, traced_call: Call, traced: fx.GraphModule) -> bool:
+    """Whether the module of a call in the traced network is in the network itself."""
     try:
-        return type(net.get_submodule(path)) is type(traced.get_submodule(path))
+        own, theirs = net.get_submodule(call.path), traced.get_submodule(traced_call.path)
     except AttributeError:
         return False
+    return type(own) is type(theirs)
 
 
 def _plain(name: str) -> str:
