@@ -78,8 +78,11 @@ def output_path(text: str, *suffixes: str) -> Path:
 def version_of(path: str) -> str | None:
     """The version of the library that wrote the file, where it says so; the file is known good."""
     with h5py.File(path, "r") as file:
-        value: Any = file["version"][()] if "version" in file else None  # pyright: ignore
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        stored: Any = file.get("version")
+        if not isinstance(stored, h5py.Dataset) or stored.shape != ():
+            return None
+        value: Any = stored[()]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def nodes_without_reset(path: str) -> list[str]:
