@@ -150,7 +150,7 @@ def test_it_compiles():
     with torch.no_grad():
         expected = net(x)[0]
         functional.reset_net(net)
-        compiled = torch.compile(net, backend="eager")
+        compiled = torch.compile(net, backend="eager", fullgraph=True)
         assert torch.equal(compiled(x)[0], expected)
     torch._dynamo.reset()
 
