@@ -83,23 +83,8 @@ def _axes_advice(shape: Shape, expected: int) -> str:
 
 def _conv(node: Any, name: str, shape: Shape, rule: Rule) -> Stateless:
     axes = 1 if isinstance(node, nir.Conv1d) else 2
-    weight = floats(node, name, "weight").astype(rule.dtype)
-    (groups,) = whole(node, name, "groups", 1, 1)
-    layout = "[Co, Ci/groups, K]" if axes == 1 else "[Co, Ci/groups, Kh, Kw]"
-    if weight.ndim != 2 + axes:
-        raise NIRGraphError(
-            f"expected {layout}, got shape {weight.shape}", node=name, field="weight"
-        )
+    weight, bias, groups = _conv_weights(node, name, axes, rule)
     outputs, inputs = weight.shape[0], weight.shape[1] * groups
-    if outputs % groups:
-        raise NIRGraphError(
-            f"{groups} does not divide the {outputs} output channels", node=name, field="groups"
-        )
-    bias = floats(node, name, "bias").astype(rule.dtype)
-    if bias.shape != (outputs,):
-        raise NIRGraphError(
-            f"expected shape ({outputs},), got {bias.shape}", node=name, field="bias"
-        )
     if len(shape) != 1 + axes or shape[0] != inputs:
         takes = "L" if axes == 1 else "H, W"
         raise NIRGraphError(
@@ -126,6 +111,30 @@ def _conv(node: Any, name: str, shape: Shape, rule: Rule) -> Stateless:
         return result.reshape(len(x), outputs, *size) + bias.reshape(-1, *[1] * axes)
 
     return (outputs, *size), run
+
+
+def _conv_weights(
+    node: Any, name: str, axes: int, rule: Rule
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Weight, bias and groups that fit each other."""
+    weight = floats(node, name, "weight").astype(rule.dtype)
+    (groups,) = whole(node, name, "groups", 1, 1)
+    if weight.ndim != 2 + axes:
+        layout = "[Co, Ci/groups, K]" if axes == 1 else "[Co, Ci/groups, Kh, Kw]"
+        raise NIRGraphError(
+            f"expected {layout}, got shape {weight.shape}", node=name, field="weight"
+        )
+    outputs = weight.shape[0]
+    if outputs % groups:
+        raise NIRGraphError(
+            f"{groups} does not divide the {outputs} output channels", node=name, field="groups"
+        )
+    bias = floats(node, name, "bias").astype(rule.dtype)
+    if bias.shape != (outputs,):
+        raise NIRGraphError(
+            f"expected shape ({outputs},), got {bias.shape}", node=name, field="bias"
+        )
+    return weight, bias, groups
 
 
 def _conv_pads(node: Any, name: str, spans: Shape, stride: Shape) -> list[tuple[int, int]]:
