@@ -72,7 +72,7 @@ class _Converter:
         self.losses: list[str] = []
         self.values: dict[fx.Node, tuple[str, ...]] = {}
         self.draft = Draft()
-        self.called: dict[str, str] = {}  # module path -> name of its first node
+        self.called: dict[int, str] = {}  # id of a module -> name of its first node
         places = traced.graph.find_nodes(op="placeholder")
         self.inputs = [node for node in places if SHAPE in node.meta and node.users]
         if not self.inputs:
@@ -138,7 +138,7 @@ class _Converter:
         op = op_of_module(module)
         if op is None:
             raise NotSupportedError(_advice(module))
-        first = self.called.get(path)
+        first = self.called.get(id(module))  # it may have several paths
         if first is not None and isinstance(module, MemoryModule):
             raise NotSupportedError(
                 f"called more than once (first as node {first!r}), so that its state "
@@ -160,7 +160,7 @@ class _Converter:
         if first is not None:
             made.metadata = _with_record(made.metadata, SHARED, first)
         (name,) = self.node(node, source, made)
-        self.called.setdefault(path, name)
+        self.called.setdefault(id(module), name)
         return (name,)
 
     def _operation(self, node: fx.Node) -> tuple[str, ...]:

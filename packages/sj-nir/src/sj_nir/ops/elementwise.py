@@ -22,13 +22,18 @@ __all__: list[str] = []
 
 
 def _scale_to_node(module: Scale, site: Site) -> nir.Scale:
-    values = spread(module.scale, site.output_shape, "scale")
+    return nir.Scale(**with_originals(module, _scale_fields(module, site.output_shape)))
+
+
+def _scale_fields(module: Scale, shape: Shape) -> dict[str, np.ndarray]:
     dtype = np.float64 if module.scale.element_size() > 4 else np.float32
-    return nir.Scale(scale=values.astype(dtype))
+    return {"scale": spread(module.scale, shape, "scale").astype(dtype)}
 
 
 def _scale_to_module(node: nir.Scale, name: str, options: ImportOptions) -> Scale:
-    return Scale(parameter(node, name, "scale", options.device, options.dtype))
+    module = Scale(parameter(node, name, "scale", options.device, options.dtype))
+    keep_originals(module, node, _scale_fields(module, tuple(module.scale.shape)))
+    return module
 
 
 def _threshold_to_node(module: Threshold, site: Site) -> nir.Threshold:
