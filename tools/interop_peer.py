@@ -7,6 +7,7 @@ writes networks of the framework to `FOLDER/FRAMEWORK/exports/`. Each attempt is
 own with a time limit, as some never end. Imports none of our packages.
 """
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import json

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,6 +153,26 @@ def test_a_failed_write_leaves_the_old_file(file):
         sj_nir.write_graph(file, graph)
     assert file.read_bytes() == before
     assert [entry.name for entry in file.parent.iterdir()] == ["net.nir"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are not known there")
+def test_a_full_disk_is_an_error_and_leaves_the_old_file(file):
+    before = file.read_bytes()
+    code = (
+        "import resource, signal, sys, sj_nir\n"
+        "graph = sj_nir.read_graph(sys.argv[1])\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
+        "try:\n"
+        "    sj_nir.write_graph(sys.argv[1], graph)\n"
+        "except sj_nir.NIRError as error:\n"
+        "    print(type(error).__name__)\n"
+    )
+    command = [sys.executable, "-c", code, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, "NIRError"), done.stderr
+    assert file.read_bytes() == before
+    assert list(file.parent.iterdir()) == [file]
 
 
 def test_folders_that_cannot_be_written_to(tmp_path):

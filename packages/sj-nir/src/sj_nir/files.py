@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import secrets
 from collections.abc import Collection, Iterator, Mapping
@@ -58,14 +59,17 @@ def write_graph(path: str | os.PathLike[str], graph: nir.NIRGraph) -> None:
 
     Raises:
         FileNotFoundError, PermissionError, IsADirectoryError: the folder cannot be written to.
+        NIRError: the disk is full.
         NIRGraphError: something in the graph has no place in a file.
     """
     _check_names_of_nodes(graph, "")
+    whole = io.BytesIO()  # HDF5 ends the process when it closes a file on a full disk
+    try:
+        nir.write(whole, graph)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError) as error:
+        raise NIRGraphError(f"{path}: the graph cannot be written ({error})") from error
     with atomic_path(Path(path)) as temporary:
-        try:
-            nir.write(str(temporary), graph)
-        except (TypeError, ValueError) as error:
-            raise NIRGraphError(f"{path}: the graph cannot be written ({error})") from error
+        temporary.write_bytes(whole.getbuffer())
 
 
 # reading
