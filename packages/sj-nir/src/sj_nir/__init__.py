@@ -2,10 +2,11 @@
 
 `export_to_nir` turns a network into a `nir.NIRGraph` and, if asked, a file; `import_from_nir` turns
 either back into a network; `interpret` computes a graph with numpy alone, and `verify` compares a
-network with it, node by node. `register_op` teaches export and import a new kind of node or module.
+network with it, node by node. `targets` holds a graph against the limits of chips and quantises
+it. `register_op` teaches export and import a new kind of node or module.
 """
 
-from . import modules
+from . import modules, targets
 from .drawing import to_svg
 from .errors import ExportError, NIRError, NIRFileError, NIRGraphError, NotSupportedError
 from .export import export_to_nir
@@ -36,6 +37,7 @@ __all__ = [
     "modules",
     "read_graph",
     "register_op",
+    "targets",
     "to_svg",
     "verify",
     "write_graph",

@@ -7,6 +7,7 @@ On a graph
 On any node
     lost      what the module did that the node does not, exported with `strict=False`
     shared    name of an earlier node of the same layer, which `forward` calls more than once
+    quantised {field: {bits, per}}: how `sj_nir.targets.quantise` rounded the node's fields
     delayed   {source: 1} for each edge to the node on which values of the step before travel, where
               the rule for graphs from elsewhere would delay other edges of the loop
 

@@ -12,6 +12,7 @@ import numpy as np
 from ..files import read_graph
 from ..interpreter import Program, compile_graph
 from ..interpreter.rule import recorded_word
+from ..targets import check, get, names, report
 from .options import add_dt, dt_of, nodes_without_reset, program_for_any_dt, version_of
 
 __all__ = ["add_arguments", "execute", "warnings_of"]
@@ -20,6 +21,13 @@ __all__ = ["add_arguments", "execute", "warnings_of"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="NIR file")
     add_dt(parser)
+    parser.add_argument(
+        "--target",
+        metavar="NAME",
+        choices=names(),
+        help="hold it against the limits of a chip too (sj-nir targets lists them); status 1 if "
+        "it exceeds one",
+    )
     parser.epilog = "With --dt, a graph that cannot be stepped so coarsely is an error."
 
 
@@ -33,7 +41,11 @@ def execute(args: argparse.Namespace) -> int:
         print(f"warning: {warning}")
     count = f"{len(found)} warning{'s' if len(found) != 1 else ''}" if found else "no warnings"
     print(f"{args.file}: ok, {count}")
-    return 0
+    if args.target is None:
+        return 0
+    exceeded = check(graph, args.target)
+    print(report(exceeded, get(args.target)))
+    return 1 if exceeded else 0
 
 
 def _of_file(path: str) -> Iterator[str]:

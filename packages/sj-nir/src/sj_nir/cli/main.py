@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from ..errors import NIRError
-from . import check, convert, diff, draw, info, run
+from . import check, convert, diff, draw, info, quantise, run, targets
 
 __all__ = ["main"]
 
@@ -46,7 +46,7 @@ def _build() -> argparse.ArgumentParser:
         epilog="Nodes of nested graphs are named OUTER/INNER.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (info, check, run, diff, convert, draw):
+    for module in (info, check, run, diff, convert, draw, quantise, targets):
         name = module.__name__.rpartition(".")[2]
         text = (module.__doc__ or "").partition("\n")[0]
         sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
