@@ -22,7 +22,8 @@ __all__: list[str] = []
 
 
 def _scale_to_node(module: Scale, site: Site) -> nir.Scale:
-    return nir.Scale(**with_originals(module, _scale_fields(module, site.output_shape)))
+    fields = with_originals(module, _scale_fields(module, site.output_shape))
+    return nir.Scale(scale=fields["scale"])
 
 
 def _scale_fields(module: Scale, shape: Shape) -> dict[str, np.ndarray]:
