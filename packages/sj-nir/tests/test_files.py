@@ -160,6 +160,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_file(file):
     before = file.read_bytes()
     code = (
         "import resource, signal, sys, sj_nir\n"
+        "sys.dont_write_bytecode = True\n"
         "graph = sj_nir.read_graph(sys.argv[1])\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
