@@ -242,3 +242,26 @@ def test_graphs_that_cannot_be_compared() -> None:
         targets.compare(graph, other, x_seq)
     with pytest.raises(ValueError, match=r"'n': shape \(2,\) in one graph, \(3,\) in the other"):
         targets.compare(graph, net(np.ones((3, 2), np.float32)), x_seq)
+    narrow = nir.NIRGraph(
+        {"i": nir.Input(np.array([1])), "w": nir.Linear(np.ones((2, 1))), "o": nir.Output(None)},
+        [("i", "w"), ("w", "o")],
+        type_check=False,
+    )
+    wide = copy.deepcopy(narrow)
+    wide.nodes |= {"i": nir.Input(np.array([2])), "w": nir.Linear(np.ones((2, 2)))}
+    with pytest.raises(ValueError, match="'i': shape"):
+        targets.compare(narrow, wide, np.ones((4, 1, 1)))
+
+
+def test_layers_of_equal_outputs_and_other_kernels() -> None:
+    def graph(kernel: int) -> nir.NIRGraph:
+        weight = np.ones((1, 1, kernel))
+        conv = nir.Conv1d(None, weight, 1, kernel // 2, 1, 1, np.zeros(1))
+        return nir.NIRGraph(
+            {"i": nir.Input(np.array([1, 5])), "w": conv, "o": nir.Output(None)},
+            [("i", "w"), ("w", "o")],
+            type_check=False,
+        )
+
+    with pytest.raises(ValueError, match=r"'w', field 'weight': shape \(1, 1, 3\) in one graph"):
+        targets.compare(graph(3), graph(5), np.ones((4, 1, 1, 5)))

@@ -65,7 +65,7 @@ class Comparison:
     """What :func:`compare` found.
 
     Attributes:
-        fields: parameters that differ.
+        fields: those of :data:`FIELDS` that differ.
         spikes: all nodes that fire.
         outputs: all Outputs.
         steps, batch: length and number of the sequences.
@@ -141,6 +141,13 @@ def _check_nodes(first: Program, second: Program) -> None:
                 f"node {name!r}: shape {first.shapes[name]} in one graph, "
                 f"{second.shapes[name]} in the other"
             )
+        for field in FIELDS:
+            sizes = [np.shape(getattr(p.graph.nodes[name], field, ())) for p in (first, second)]
+            if sizes[0] != sizes[1]:
+                raise ValueError(
+                    f"node {name!r}, field {field!r}: shape {sizes[0]} in one graph, {sizes[1]} in "
+                    "the other"
+                )
 
 
 def _field_errors(first: Program, second: Program) -> Iterator[FieldError]:
