@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 import sj_layers as layer
 import sj_nir
@@ -125,6 +126,16 @@ def test_dropout_and_identity_leave_no_trace():
     net = nn.Sequential(nn.Dropout(), nn.Linear(3, 3), layer.Dropout(), nn.Identity(), IFNode())
     graph = sj_nir.export_to_nir(net, torch.rand(1, 3))
     assert graph.edges == [("input_1", "_1"), ("_1", "_4"), ("_4", "output")]
+
+
+def test_pruned_weights_are_exported_as_they_act():
+    net = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4).eval(), IFNode())
+    prune.random_unstructured(net[0], "weight", 0.5)
+    original = net[0].weight_orig
+    x = 3 * torch.rand(5, 6)
+    back = sj_nir.import_from_nir(sj_nir.export_to_nir(net, x))
+    torch.testing.assert_close(back(x)[0], net(x), rtol=0, atol=0)
+    assert net[0].weight_orig is original
 
 
 def test_batch_norm_is_merged():

@@ -195,6 +195,15 @@ def test_bad_weights_name_the_field(node, message):
         sj_nir.import_from_nir(graph_of(node))
 
 
+def test_another_dt_than_that_of_the_export_is_told(caplog):
+    graph = sj_nir.export_to_nir(nn.Sequential(LIFNode()), torch.rand(1, 2), dt=1e-3)
+    with caplog.at_level(logging.WARNING):
+        sj_nir.import_from_nir(graph, dt=1e-3)
+        assert not caplog.text
+        sj_nir.import_from_nir(graph)
+    assert "exported with dt=0.001" in caplog.text
+
+
 def test_a_soft_reset_survives_the_file(tmp_path, caplog):
     net = nn.Sequential(LIFNode(3.0, v_reset=None, decay_input=False))
     with caplog.at_level(logging.ERROR):

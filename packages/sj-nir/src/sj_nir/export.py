@@ -36,9 +36,9 @@ def export_to_nir(
 
     Nodes have the names that torch.fx gives; shapes come from one run on a copy, so that `net`,
     its memories, statistics and random numbers stay as they are. The graph starts from the reset
-    state. BatchNorm is merged into the layer before it, dropout is left out. Recurrent containers
-    become loops. A layer that is called twice becomes two nodes with the same weights, and one
-    module again on import.
+    state. BatchNorm is merged into the layer before it, dropout is left out, and so are forward
+    hooks, whatever they change. Recurrent containers become loops. A layer that is called twice
+    becomes two nodes with the same weights, and one module again on import.
 
     Args:
         net: the network; `forward` returns a tensor, or several in a tuple, list or dict.
@@ -65,8 +65,8 @@ def export_to_nir(
     lead = 2 if step_mode_of(net) == "m" else 1
     _check_examples(example_input, lead)
     traced = trace(_working_copy(net))
-    problems = fold_batch_norms(traced)
     record_shapes(traced, _in_order(example_input, traced))
+    problems = fold_batch_norms(traced, lead)
     graph, losses = converted(traced, float(dt), lead, problems, strict)
     for loss in losses:
         warnings.warn(f"the graph differs from the network: {loss}", stacklevel=2)
@@ -97,6 +97,10 @@ def _check_examples(examples: Examples, lead: int) -> None:
 def _working_copy(net: nn.Module) -> nn.Module:
     """A copy in eval and reset state that shares the parameters."""
     shared = {id(parameter): parameter for parameter in net.parameters()}
+    for module in net.modules():  # weights that pruning and weight_norm compute before each call
+        for value in vars(module).values():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                shared[id(value)] = value.detach().clone()  # pyright: ignore[reportArgumentType]
     try:
         working = copy.deepcopy(net, shared).eval()
     except (RuntimeError, TypeError) as error:

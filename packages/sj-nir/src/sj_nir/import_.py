@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import os
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from .shapes import infer_shapes
 from .topology import Topology, analyse
 
 __all__ = ["import_from_nir"]
+
+logger = logging.getLogger(__name__)
 
 
 def import_from_nir(
@@ -45,7 +48,8 @@ def import_from_nir(
 
     Args:
         graph: the graph, or the path of a file with one.
-        dt: seconds per step.
+        dt: seconds per step. A graph says time constants in seconds, so that with another dt than
+            that of the export the same neurons take other steps; a warning is logged.
         device, dtype: of the parameters.
         step_mode: `'s'` or `'m'`.
         reset: `'hard'` or `'soft'` for all neurons; by default what the graph's metadata say, else
@@ -75,6 +79,7 @@ def import_from_nir(
         if not isinstance(graph, str | os.PathLike):
             raise TypeError(f"graph must be a nir.NIRGraph or a path, got {type(graph).__name__}")
         graph = read_graph(graph)
+    _tell_other_dt(graph, options.dt)
     flat = flattened(graph)
     _check_supported(flat.graph)
     topology = analyse(flat.graph, cut)
@@ -109,6 +114,18 @@ def _one_of(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
 
 
 # the graph
+
+
+def _tell_other_dt(graph: nir.NIRGraph, dt: float) -> None:
+    """NIR has no field for dt; what we export says it in the metadata."""
+    exported = record_of(graph).get("dt")
+    if isinstance(exported, int | float) and not math.isclose(exported, dt):
+        logger.warning(
+            "the graph was exported with dt=%g, which gives the network that it was made from; "
+            "with dt=%g every step is another one",
+            exported,
+            dt,
+        )
 
 
 def _check_supported(graph: nir.NIRGraph) -> None:
@@ -147,11 +164,12 @@ def _modules(
             continue
         first = record_of(node).get(SHARED)
         if (
-            first in modules
-            and looped.get(str(first)) == looped.get(name)
-            and _same_node(graph.nodes[str(first)], node)
+            isinstance(first, str)
+            and first in modules
+            and looped.get(first) == looped.get(name)
+            and _same_node(graph.nodes[first], node)
         ):
-            modules[name] = modules[str(first)]
+            modules[name] = modules[first]
             continue
         modules[name] = op.to_module(node, name, stepwise if name in looped else options)
     return modules

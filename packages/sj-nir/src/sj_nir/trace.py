@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import keyword
 from typing import Any
 
 import torch
@@ -45,20 +47,24 @@ FOLDED = "sj_nir_folded"  # entry of node.meta: runs with time folded into the b
 def step_mode_of(net: nn.Module) -> str:
     """The step mode that all parts of `net` agree on; `'s'` where none has one.
 
+    A Linear computes the same in both modes and counts only where nothing else has a mode.
+
     Raises:
         ExportError: two parts disagree.
     """
     found: dict[str, str] = {}
+    of_linear: set[str] = set()
     for path, module in _outside_containers(net, ""):
-        # a Linear computes the same in both modes
-        if isinstance(module, StepModule) and type(module) is not Linear:
+        if type(module) is Linear:
+            of_linear.add(module.step_mode)
+        elif isinstance(module, StepModule):
             found.setdefault(module.step_mode, f"{path or 'the net'} ({type(module).__name__})")
     if len(found) > 1:
         raise ExportError(
             f"{found['s']} is in step mode 's' but {found['m']} in 'm'; "
             "call functional.set_step_mode(net, ...) first"
         )
-    return next(iter(found), "s")
+    return next(iter(found), "m" if of_linear == {"m"} else "s")
 
 
 def _outside_containers(module: nn.Module, path: str) -> Any:
@@ -133,7 +139,22 @@ def trace(net: nn.Module) -> fx.GraphModule:
             f"torch.fx cannot follow {type(net).__name__}.forward ({error}); it must not decide "
             "on values or shapes of tensors. Export the part of the network without that code"
         ) from error
+    _free_names(net, graph)
     return fx.GraphModule(net, graph)
+
+
+def _free_names(net: nn.Module, graph: fx.Graph) -> None:
+    """Rename what `net` calls like a word of Python or an attribute of torch.fx's own modules."""
+    plain = fx.GraphModule(nn.Module(), fx.Graph())
+    for node in graph.nodes:
+        words = str(node.target).split(".")
+        clash = hasattr(plain, words[0]) or any(keyword.iskeyword(word) for word in words)
+        if node.op in ("call_module", "get_attr") and clash:
+            value = functools.reduce(getattr, words, net)
+            node.target = f"{'_'.join(words)}_"
+            while getattr(net, node.target, value) is not value:
+                node.target += "_"
+            setattr(net, node.target, value)
 
 
 def _flat(net: ImportedNet) -> fx.GraphModule:
@@ -167,15 +188,16 @@ def _flat(net: ImportedNet) -> fx.GraphModule:
 class _Recorder(fx.Interpreter):
     """Runs a graph and notes the shape of every tensor, and the values that depend on no input."""
 
-    extra_traceback = False
+    def __init__(self, traced: fx.GraphModule) -> None:
+        super().__init__(traced)
+        self.extra_traceback = False  # the error names the module in the user's words
 
     def run_node(self, n: fx.Node) -> Any:
         try:
             result = self._run_folded(n) if n.meta.get(FOLDED) else super().run_node(n)
         except Exception as error:
-            reason = str(error).partition("\n\nWhile executing")[0]
             raise ExportError(
-                f"the example input does not get past {_label(n, self)}: {reason}"
+                f"the example input does not get past {_label(n, self)}: {error}"
             ) from error
         if _is_sequence(result):
             n.meta[SHAPE] = (len(result), *result[0].shape)
