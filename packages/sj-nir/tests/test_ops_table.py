@@ -75,3 +75,10 @@ def test_a_row_with_nodes_can_import_them():
     row = sj_nir.Op(nodes=(), modules=(Gain,), to_node=lambda module, site: None)
     with pytest.raises(TypeError, match="nothing to import"):
         row.to_module(None, "n", None)
+
+
+def test_rows_are_all_of_the_table_once():
+    found = table.rows()
+    assert len(set(map(id, found))) == len(found)
+    assert {kind for row in found for kind in row.nodes} >= {nir.LIF, nir.Conv2d, nir.Delay}
+    assert any(nn.AvgPool1d in row.modules for row in found)

@@ -26,6 +26,7 @@ __all__ = [
     "op_of_module",
     "op_of_node",
     "register_op",
+    "rows",
 ]
 
 Shape = tuple[int, ...]
@@ -119,6 +120,11 @@ def register_op(op: Op) -> None:
         raise TypeError("a row with node classes needs to_module and output_shape")
     _BY_NODE.update(dict.fromkeys(op.nodes, op))
     _BY_MODULE.update(dict.fromkeys(op.modules, op))
+
+
+def rows() -> tuple[Op, ...]:
+    """All rows, those with node classes first."""
+    return tuple(dict.fromkeys((*_BY_NODE.values(), *_BY_MODULE.values())))
 
 
 def has_row(kind: type) -> bool:
