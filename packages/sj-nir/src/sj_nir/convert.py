@@ -9,10 +9,10 @@ import nir
 import numpy as np
 from torch import fx, nn
 
-import sj_layers as layer
 from sj_neurons.base import MemoryModule
 
 from .assemble import POSITION, SHARED
+from .dataflow import REMOVED, overwriting
 from .draft import Draft
 from .errors import NotSupportedError
 from .feedback import closed, stand_in
@@ -24,18 +24,6 @@ from .ops.table import Shape, Site, has_row, op_of_module
 from .trace import CONSTANT, NAME, SHAPE, batch_axes_of
 
 __all__ = ["converted"]
-
-_REMOVED = (
-    nn.Identity,
-    nn.Dropout,
-    nn.Dropout1d,
-    nn.Dropout2d,
-    nn.Dropout3d,
-    nn.AlphaDropout,
-    nn.FeatureAlphaDropout,
-    layer.Dropout,
-    layer.Dropout2d,
-)
 
 
 class _AxesError(NotSupportedError):
@@ -87,6 +75,10 @@ class _Converter:
             "call_method": self._operation,
             "output": self._output,
         }
+        self.problems.extend(
+            f"{self._label(node)}: changes in place what is read again later; write y = y + x"
+            for node in overwriting(self.traced, self.traced.graph)
+        )
         misshapen: set[fx.Node] = set()
         for node in self.traced.graph.nodes:
             if node.op != "output" and (SHAPE not in node.meta or CONSTANT in node.meta):
@@ -133,7 +125,7 @@ class _Converter:
         module = self.traced.get_submodule(path)
         source = node.all_input_nodes[0]
         value = self.sources(source)
-        if type(module) in (*_REMOVED, *BATCH_NORMS):  # a BatchNorm left over is a known problem
+        if type(module) in (*REMOVED, *BATCH_NORMS):  # a BatchNorm left over is a known problem
             return value
         op = op_of_module(module)
         if op is None:

@@ -79,8 +79,16 @@ def _is_value(operand: Any) -> bool:
     return isinstance(operand, fx.Node) and CONSTANT not in operand.meta and SHAPE in operand.meta
 
 
+def _is_zero(operand: Any) -> bool:
+    return isinstance(operand, int | float) and operand == 0
+
+
 def _sum(node: fx.Node, around: Surroundings, sign: float) -> tuple[str, ...]:
     terms = _operands(node)
+    if sign > 0 and _is_zero(terms[0]):  # sum([...]) begins with it
+        terms = terms[::-1]
+    if _is_value(terms[0]) and _is_zero(terms[1]):
+        return around.sources(terms[0])
     if not all(_is_value(term) for term in terms):
         raise NotSupportedError("NIR adds only outputs of nodes; give the layer before it a bias")
     if any(term.meta[SHAPE] != node.meta[SHAPE] for term in terms):

@@ -20,6 +20,7 @@ from sj_layers import (
 from sj_layers.stateless import TimeFolded
 from sj_neurons.base import MemoryModule, StepModule
 
+from .dataflow import drop_unused
 from .errors import ExportError
 from .feedback import RECURRENT, expand_loop, split_recurrent_weights, unrolled
 from .imported import ImportedNet
@@ -139,6 +140,7 @@ def trace(net: nn.Module) -> fx.GraphModule:
             f"torch.fx cannot follow {type(net).__name__}.forward ({error}); it must not decide "
             "on values or shapes of tensors. Export the part of the network without that code"
         ) from error
+    drop_unused(net, graph)
     _free_names(net, graph)
     return fx.GraphModule(net, graph)
 
@@ -244,7 +246,7 @@ def record_shapes(traced: fx.GraphModule, examples: tuple[Tensor, ...]) -> None:
     """
     devices = {example.device for example in examples if example.is_cuda}
     with torch.no_grad(), torch.random.fork_rng(list(devices)):
-        _Recorder(traced).run(*examples)
+        _Recorder(traced).run(*(example.clone() for example in examples))
 
 
 def batch_axes_of(node: fx.Node, module: nn.Module, lead: int) -> int:
