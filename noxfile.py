@@ -310,13 +310,11 @@ def cuda_sources(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Exchange NIR graphs with other frameworks and write the matrix."""
-    run_later_tool(session, "tools/interop.py", "no other framework is tried yet")
-
-
-def run_later_tool(session: nox.Session, script: str, why_missing: str) -> None:
-    """Runs ``script`` with everything installed, or fails saying why it is not there."""
-    if not (ROOT / script).is_file():
-        session.error(f"{script} does not exist: {why_missing}")
+    """Exchange NIR graphs with other frameworks and write the matrix of the docs."""
     install(session, [*EVERYTHING, *tools("test")])
-    session.run("python", script, *session.posargs)
+    python = bare_environment(session, "frameworks")
+    command = ["uv", "pip", "install", "--quiet", "--python", str(python)]
+    if session.venv_backend != "uv":
+        command = [str(python), "-m", "pip", "install", "--quiet"]
+    session.run(*command, "-c", CONSTRAINTS, *tools("interop"), external=True)
+    session.run("python", "tools/interop.py", "--python", str(python), *session.posargs)

@@ -24,10 +24,11 @@ extensions = [
     "layer_pages",
     "layer_pictures",
     "model_pages",
+    "nir_pages",
     "speed_pages",
     "docstrings",
 ]
-exclude_patterns = ["_build", "_ext", "examples"]
+exclude_patterns = ["_build", "_data", "_ext", "examples"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 
 default_role = "code"

@@ -43,7 +43,7 @@ def say_in(language: str) -> Say:
 def results(folder: Path = RESULTS) -> list[Row]:
     """All measurements that pages show, those on a CPU first."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    known = ("neuron", "training", "events", "reconstruct", "networks", "models")
+    known = ("neuron", "training", "events", "reconstruct", "networks", "models", "nir")
     known += ("trainer", "sequences", "distributed")
     ours = [r for r in found if r.get("benchmark") in known and r.get("schema") == 1]
     return sorted(ours, key=lambda r: (r["settings"].get("device", "cpu") != "cpu", r["benchmark"]))
@@ -306,6 +306,18 @@ def sequences(result: Row, say: Say) -> Table:
     return Table(head, cells)
 
 
+def nir(result: Row, say: Say) -> Table:
+    """NIR files: import, and a run of a sequence by ours and by Norse's import."""
+    head = [say(word) for word in ("file", "import, ms", "steps", "run, ms")]
+    head += [f"{NAMES['norse']}, {say('ms')}", say("faster than").format(NAMES["norse"])]
+    cells = []
+    for row in result["nir"]:
+        ms = {name: timing["ms"] for name, timing in row["ms"].items()}
+        line = [row["file"], number(ms["import"]), str(row["steps"]), number(ms["sj_nir"])]
+        cells.append([*line, number(ms.get("norse")), f"{row['gain']:g}" if "gain" in row else ""])
+    return Table(head, cells)
+
+
 def machine(result: Row, say: Say) -> Table:
     """What was measured on."""
     cpu, settings = result["cpu"], result["settings"]
@@ -340,6 +352,7 @@ TABLES: dict[str, Callable[[Row, Say], Table]] = {
     "resume": resume,
     "sequences": sequences,
     "trainer_targets": partial(targets, part="trainer_targets"),
+    "nir": nir,
     "machine": machine,
 }
 

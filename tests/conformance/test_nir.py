@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import sj_layers as layer
 import sj_nir
-from sj_neurons.neuron import IFNode, LIFNode, ParametricLIFNode
+from sj_neurons.neuron import CUBALIFNode, IFNode, LIFNode, ParametricLIFNode
 
 
 class Residual(nn.Module):
@@ -49,73 +49,51 @@ SPIKINGJELLY: dict[str, Callable[[], nn.Module]] = {
     "lif_decay_input_false": lambda: nn.Sequential(
         nn.Linear(6, 8), LIFNode(3.0, decay_input=False, v_threshold=0.8)
     ),
+    "conv1d_if": lambda: nn.Sequential(
+        nn.Conv1d(2, 4, 3, stride=2, padding=1),
+        IFNode(v_threshold=0.9),
+        nn.Flatten(),
+        nn.Linear(20, 5),
+    ),
+    "cubalif": lambda: nn.Sequential(nn.Linear(6, 8), CUBALIFNode()),
     "lif_vreset_nonzero": lambda: nn.Sequential(
         nn.Linear(6, 8, bias=False), LIFNode(2.5, v_threshold=0.7, v_reset=-0.2)
     ),
     "residual": Residual,
 }
 
-# Graph -> what it needs that is not built yet. Each must raise an error that says so.
-NOT_YET = {
-    "spikingjelly/conv1d_if": "Conv1d",
-    "spikingjelly/cubalif": "CubaLIF",
-    "real/braille_noDelay_bias_zero": "CubaLIF",
-    "real/cnn_sinabs": "SumPool2d",
-    "real/old_braille_subtract55": "CubaLIF",
-    "real/spyx_braille_bias_zero_subgraph": "nested graph",
-    "synthetic/affine_lif_hetero": "per-neuron parameters",
-    "synthetic/conv1d_lif_flatten_li": "Conv1d",
-    "synthetic/conv2d_if_pools": "SumPool2d",
-    "synthetic/cubalif_cubali": "CubaLI",
-    "synthetic/delay": "Delay",
-    "synthetic/integrator_scale_threshold": "Threshold",
-    "synthetic/multi_io": "more than one Input",
-    "synthetic/names_and_metadata": "Scale",
-    "synthetic/pool_padding": "SumPool2d",
-    "synthetic/recurrent_bias": "recurrent connection",
-    "synthetic/self_edge": "recurrent connection",
-    "synthetic/subgraph_nested2": "nested graph",
-    "synthetic/subgraph_recurrent": "nested graph",
-    "synthetic/threshold_equality": "per-neuron parameters",
-    "synthetic/two_population_loop": "CubaLIF",
-}
-
-# Other frameworks' graphs that import today.
+# Graphs of other frameworks, and graphs made to cover every primitive.
 FOREIGN = [
+    "real/braille_noDelay_bias_zero",
+    "real/cnn_sinabs",
     "real/lif_norse",
+    "real/old_braille_subtract55",
+    "real/spyx_braille_bias_zero_subgraph",
+    "synthetic/affine_lif_hetero",
+    "synthetic/conv1d_lif_flatten_li",
     "synthetic/conv2d_grouped",
+    "synthetic/conv2d_if_pools",
     "synthetic/conv2d_rect_kernel",
     "synthetic/conv2d_same_valid",
+    "synthetic/cubalif_cubali",
+    "synthetic/delay",
     "synthetic/flatten_partial",
+    "synthetic/integrator_scale_threshold",
     "synthetic/lif_decay_input_false",
     "synthetic/lif_decay_input_true",
     "synthetic/linear_float64_params",
     "synthetic/linear_if",
+    "synthetic/multi_io",
+    "synthetic/names_and_metadata",
+    "synthetic/pool_padding",
+    "synthetic/recurrent_bias",
     "synthetic/residual_sum",
+    "synthetic/self_edge",
+    "synthetic/subgraph_nested2",
+    "synthetic/subgraph_recurrent",
+    "synthetic/threshold_equality",
+    "synthetic/two_population_loop",
 ]
-
-# Malformed file -> what its error must name. Kinds of nodes: met before the fault.
-MALFORMED = {
-    "braille_noDelay_bias_zero_subgraph": "nested graph",
-    "not_hdf5_braille_snntorch": "not a readable HDF5 file",
-    "old_braille_flattened": "CubaLIF",
-    "old_braille_timedim": "lif1.input",
-    "old_scnn_batchdim": "SumPool2d",
-    "syn_algebraic_loop": "loop 'l' -> 'm' -> 'l'",
-    "syn_dangling_edge": "no node 'nowhere'",
-    "syn_duplicate_edge": "edge 'i' -> 'l' is given more than once",
-    "syn_extra_field": "node 'l', field 'refractory'",
-    "syn_field_shapes": r"node 'l': .*r \(1,\), tau \(3,\)",
-    "syn_missing_field": "node 'l', field 'v_threshold'",
-    "syn_missing_type": "node 'l', field 'type'",
-    "syn_nan_weight": "node 'l', field 'weight'",
-    "syn_negative_tau": "node 'l', field 'tau'",
-    "syn_shape_mismatch": "node 'l', field 'weight'",
-    "syn_tau_below_dt": "node 'l', field 'tau'",
-    "syn_unknown_type": "node 'l', field 'type'",
-    "syn_unreached_output": "node 'p': nothing feeds it",
-    "syn_zero_tau": "node 'l', field 'tau'",
-}
 
 
 @pytest.fixture(scope="module")
@@ -189,39 +167,103 @@ def test_import_of_spikingjelly(name: str, step_mode: str, graphs: Path) -> None
     torch.testing.assert_close(spikes, expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", FOREIGN)
-def test_import_of_foreign_graphs(name: str, graphs: Path) -> None:
+def by_name(golden: dict[str, Tensor], prefix: str) -> Tensor | dict[str, Tensor]:
+    """The array `prefix`, or those of several Inputs or Outputs, with a batch axis."""
+    if prefix in golden:
+        return golden[prefix].unsqueeze(1)
+    named = {key: value for key, value in golden.items() if key.startswith(f"{prefix}__")}
+    return {key[len(prefix) + 2 :]: value.unsqueeze(1) for key, value in named.items()}
+
+
+def variants() -> list[Any]:
+    return [
+        pytest.param(name, step_mode, id=f"{name}-{step_mode}")
+        for name in FOREIGN
+        for step_mode in ("s", "m")
+    ]
+
+
+@pytest.mark.parametrize(("name", "step_mode"), variants())
+def test_import_of_foreign_graphs(name: str, step_mode: str, graphs: Path) -> None:
     topic, stem = name.split("/")
     manifest = json.loads((graphs / topic / "manifest.json").read_text(encoding="utf-8"))
     (entry,) = [e for e in manifest["graphs"] if e["file"] == f"{stem}.nir"]
     with np.load(graphs / topic / f"{stem}.npz") as data:
         golden = {key: torch.from_numpy(data[key]) for key in data}
-    spiking = any(key.startswith(("v_", "hid")) for key in golden)
+    x_seq = by_name(golden, "in")
     for variant in entry["variants"]:
-        net = sj_nir.import_from_nir(graphs / f"{name}.nir", entry["dt"], reset=variant["reset"])
-        out = stepped(net, golden["in"].unsqueeze(1)).squeeze(1)
-        expected = golden[f"out_{variant['reset']}_{variant['cut']}"]
-        tolerance = {"rtol": 0.0, "atol": 0.0} if spiking else {"rtol": 1e-5, "atol": 1e-5}
-        torch.testing.assert_close(out, expected, **tolerance)
+        net = sj_nir.import_from_nir(
+            graphs / f"{name}.nir",
+            entry["dt"],
+            step_mode=step_mode,
+            reset=variant["reset"],
+            cut=variant["cut"],
+            if_dt=entry.get("if_dt"),
+        )
+        key = f"{variant['reset']}_{variant['cut']}"
+        out, potentials = run(
+            net, x_seq, step_mode, [k for k in golden if k.startswith(f"v_{key}")]
+        )
+        expected = by_name(golden, f"out_{key}")
+        assert_equal_outputs(out, expected)
+        for array, v in potentials.items():
+            torch.testing.assert_close(v.squeeze(1), golden[array], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NOT_YET)
-def test_what_is_not_built_yet_says_so(name: str, graphs: Path) -> None:
-    with pytest.raises(sj_nir.NotSupportedError, match=NOT_YET[name]):
-        sj_nir.import_from_nir(graphs / f"{name}.nir", dt=1e-3 if "synthetic" in name else 1e-4)
+def run(net: Any, x_seq: Any, step_mode: str, watched: list[str]) -> tuple[Any, dict[str, Tensor]]:
+    """Output of the sequence, and the potentials of the watched nodes after each single step."""
+    if step_mode == "m":
+        with torch.no_grad():
+            return net(x_seq)[0], {}
+    outputs, potentials = [], {array: [] for array in watched}
+    for t in range(len(next(iter(x_seq.values())) if isinstance(x_seq, dict) else x_seq)):
+        x = {key: x[t] for key, x in x_seq.items()} if isinstance(x_seq, dict) else x_seq[t]
+        with torch.no_grad():
+            out, states = net(x)
+        outputs.append(out)
+        for array, values in potentials.items():
+            values.append(states[array.split("__", 1)[1].replace("|", "/")]["v"])
+    stacked = {array: torch.stack(values) for array, values in potentials.items()}
+    if isinstance(x_seq, dict):
+        return {key: torch.stack([out[key] for out in outputs]) for key in outputs[0]}, stacked
+    return torch.stack(outputs), stacked
 
 
-def test_every_golden_graph_is_used(graphs: Path) -> None:
-    listed = {f"spikingjelly/{name}" for name in SPIKINGJELLY} | NOT_YET.keys() | set(FOREIGN)
-    listed |= {f"malformed/{name}" for name in MALFORMED} | {"malformed/syn_no_version"}
+def assert_equal_outputs(out: Any, expected: Any) -> None:
+    if isinstance(expected, dict):
+        assert out.keys() == expected.keys()
+        for key, value in expected.items():
+            assert_equal_outputs(out[key], value)
+        return
+    spikes = bool(((expected == 0) | (expected == 1)).all())
+    tolerance = 0.0 if spikes else 1e-5
+    torch.testing.assert_close(out, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_every_golden_graph_is_used(graphs: Path, goldens: Path) -> None:
+    listed = {f"spikingjelly/{name}" for name in SPIKINGJELLY} | set(FOREIGN)
+    listed |= {f"malformed/{name}" for name in messages(goldens)}
     found = {f"{file.parent.name}/{file.stem}" for file in graphs.glob("*/*.nir")}
     assert listed == found
 
 
-@pytest.mark.parametrize("name", MALFORMED)
-def test_malformed_files_are_refused_by_name(name: str, graphs: Path) -> None:
-    with pytest.raises(sj_nir.NIRError, match=MALFORMED[name]):
-        sj_nir.import_from_nir(graphs / "malformed" / f"{name}.nir")
+def messages(goldens: Path) -> dict[str, str]:
+    """What is said about each malformed file."""
+    return json.loads((goldens / "nir" / "malformed.json").read_text(encoding="utf-8"))
+
+
+def test_malformed_files_are_refused_with_a_helpful_message(graphs: Path, goldens: Path) -> None:
+    said = {}
+    for name in messages(goldens):
+        file = graphs / "malformed" / f"{name}.nir"
+        try:
+            sj_nir.import_from_nir(file)
+        except sj_nir.NIRError as error:
+            text = f"{type(error).__name__}: {error}".replace(str(file), file.name)
+            said[name] = text.partition(" (Unable to")[0]  # the rest is by the HDF5 library
+        else:
+            said[name] = "ok"
+    assert said == messages(goldens)
 
 
 def test_file_without_version_is_accepted(graphs: Path) -> None:

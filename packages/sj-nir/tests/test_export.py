@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 import sj_layers as layer
 import sj_nir
@@ -127,52 +128,20 @@ def test_dropout_and_identity_leave_no_trace():
     assert graph.edges == [("input_1", "_1"), ("_1", "_4"), ("_4", "output")]
 
 
+def test_pruned_weights_are_exported_as_they_act():
+    net = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4).eval(), IFNode())
+    prune.random_unstructured(net[0], "weight", 0.5)
+    original = net[0].weight_orig
+    x = 3 * torch.rand(5, 6)
+    back = sj_nir.import_from_nir(sj_nir.export_to_nir(net, x))
+    torch.testing.assert_close(back(x)[0], net(x), rtol=0, atol=0)
+    assert net[0].weight_orig is original
+
+
 def test_batch_norm_is_merged():
     net = nn.Sequential(layer.Conv2d(1, 2, 3), layer.BatchNorm2d(2), IFNode())
     graph = sj_nir.export_to_nir(net, torch.rand(1, 1, 5, 5))
     assert list(graph.nodes) == ["input_1", "_0", "_2", "output"]
-
-
-class Functional(nn.Module):
-    def __init__(self, reshape) -> None:
-        super().__init__()
-        self.n, self.reshape = IFNode(), reshape
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.n(self.reshape(x))
-
-
-@pytest.mark.parametrize(
-    ("reshape", "dims"),
-    [
-        (lambda x: torch.flatten(x, 1), (0, -1)),
-        (lambda x: x.flatten(1), (0, -1)),
-        (lambda x: x.flatten(1, 2), (0, 1)),
-        (lambda x: x.view(x.shape[0], -1), (0, -1)),
-        (lambda x: x.contiguous().reshape(x.size(0), 2, 12), (1, -1)),
-    ],
-)
-def test_functional_flattening(reshape, dims):
-    graph = sj_nir.export_to_nir(Functional(reshape), torch.rand(5, 2, 3, 4))
-    (flatten,) = [node for node in graph.nodes.values() if isinstance(node, nir.Flatten)]
-    assert (flatten.start_dim, flatten.end_dim) == dims
-
-
-@pytest.mark.parametrize(
-    ("operation", "message"),
-    [
-        (lambda x: x.mean(1), "call_method mean"),
-        (lambda x: x.flatten(0), "changes the batch axis"),
-        (lambda x: x.reshape(x.shape[0], 8, 3), r"\(2, 3, 4\) into \(8, 3\)"),
-        (lambda x: torch.add(x, x.contiguous(), alpha=2), "unscaled"),
-        (lambda x: x + 1, "adds only outputs of nodes"),
-        (lambda x: x + x, "to itself"),
-        (lambda x: x + x.contiguous()[:1], "call_function getitem"),
-    ],
-)
-def test_what_nir_cannot_say_is_refused(operation, message):
-    with pytest.raises(sj_nir.NotSupportedError, match=message):
-        sj_nir.export_to_nir(Functional(operation), torch.rand(5, 2, 3, 4))
 
 
 class MyLIF(LIFNode):
@@ -205,29 +174,66 @@ class Shared(nn.Module):
 
 
 def test_a_layer_used_twice_gives_two_nodes_but_a_neuron_is_refused():
-    graph = sj_nir.export_to_nir(Shared(nn.Linear(3, 3)), torch.rand(1, 3))
+    net = Shared(nn.Linear(3, 3))
+    graph = sj_nir.export_to_nir(net, torch.rand(1, 3))
     assert list(graph.nodes) == ["x", "shared", "shared_1", "output"]
+    back, x = sj_nir.import_from_nir(graph), torch.rand(4, 3)
+    assert len(list(back.parameters())) == 2 and torch.equal(back(x)[0], net(x))
+    assert list(sj_nir.export_to_nir(back, x).nodes) == list(graph.nodes)
     with pytest.raises(sj_nir.NotSupportedError, match=r"shared \(IFNode\).*more than once"):
         sj_nir.export_to_nir(Shared(IFNode()), torch.rand(1, 3))
 
 
-class Several(nn.Module):
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return x + y
-
-
-class Pair(nn.Module):
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x, x
-
-
-class Scaled(nn.Module):
+class Sum(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.gain = nn.Parameter(torch.ones(3))
+        self.fc, self.n = nn.Linear(3, 3), IFNode()
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.gain
+    def forward(self, y: Tensor, x: Tensor, unused: Tensor | None = None) -> tuple[Tensor, ...]:
+        spike = self.n(self.fc(x) + y)
+        return spike, x
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_several_inputs_and_outputs(by_name, tmp_path):
+    net, x, y = Sum(), torch.rand(2, 3), torch.rand(2, 3) * 2
+    example = {"x": x, "y": y} if by_name else (y, x)
+    graph = sj_nir.export_to_nir(net, example, tmp_path / "x.nir")
+    assert list(graph.nodes) == ["y", "x", "fc", "n", "output_0", "output_1"]
+    assert list(graph.input_type) == ["y", "x"]
+    back = sj_nir.import_from_nir(tmp_path / "x.nir")
+    assert back.input_names == ("y", "x") and back.output_names == ("output_0", "output_1")
+    (spike, same), _ = back(y, x)
+    assert torch.equal(spike, net(y, x)[0]) and torch.equal(same, x)
+
+
+class Named(nn.Module):
+    def __init__(self, keys: tuple[object, object] = ("spike", "current")) -> None:
+        super().__init__()
+        self.fc, self.n, self.keys = nn.Linear(3, 2), IFNode(), keys
+
+    def forward(self, x: Tensor) -> dict[object, Tensor]:
+        current = self.fc(x)
+        return {self.keys[0]: self.n(current), self.keys[1]: current}
+
+
+def test_keys_of_a_returned_dict_name_the_outputs():
+    graph = sj_nir.export_to_nir(Named(), torch.rand(2, 3))
+    assert list(graph.output_type) == ["spike", "current"]
+    x = torch.rand(2, 3)
+    out, _ = sj_nir.import_from_nir(graph)({"x": x})
+    assert list(out) == ["spike", "current"]
+    with pytest.raises(sj_nir.NotSupportedError, match="so use str"):
+        sj_nir.export_to_nir(Named(("spike", 1)), x)
+
+
+class Returns(nn.Module):
+    def __init__(self, made) -> None:
+        super().__init__()
+        self.made = made
+
+    def forward(self, x: Tensor) -> object:
+        return self.made(x)
 
 
 class Nothing(nn.Module):
@@ -238,15 +244,36 @@ class Nothing(nn.Module):
 @pytest.mark.parametrize(
     ("net", "message"),
     [
-        (Several(), "inputs x, y"),
-        (Pair(), "several outputs"),
-        (Scaled(), "parameter or buffer"),
+        (Returns(lambda x: (x.clone(), ())[1]), "returns nothing"),
+        (Returns(lambda x: (x, None)), "expected a tensor, or a tuple"),
+        (Returns(lambda x: [(x, x)]), "expected a tensor, or a tuple"),
+        (Returns(lambda x: torch.ones(2, 3)), "uses none of its inputs"),
         (Nothing(), "takes no input"),
     ],
 )
-def test_other_numbers_of_inputs_and_outputs_are_refused(net, message):
+def test_other_signatures_are_refused(net, message):
     with pytest.raises(sj_nir.NotSupportedError, match=message):
         sj_nir.export_to_nir(net, torch.rand(2, 3))
+
+
+def test_an_input_may_be_returned():
+    graph = sj_nir.export_to_nir(Returns(lambda x: [x]), torch.rand(2, 3))
+    assert graph.edges == [("x", "output")]
+
+
+@pytest.mark.parametrize(
+    ("example", "message"),
+    [
+        (torch.rand(2, 3), r"has y \(1 tensors\); forward takes y, x, unused"),
+        ({"x": torch.rand(2, 3)}, r"has x \(1 tensors\)"),
+        ({"y": torch.rand(2, 3), "x": torch.rand(2, 3), "z": torch.rand(2, 3)}, "has y, x, z"),
+        ([torch.rand(2, 3)] * 4, r"\(4 tensors\)"),
+        ([torch.rand(2, 3), torch.rand(1, 3)], r"the inputs differ in \[N\]"),
+    ],
+)
+def test_examples_must_fit_the_signature(example, message):
+    with pytest.raises(ValueError, match=message):
+        sj_nir.export_to_nir(Sum(), example)
 
 
 @pytest.mark.parametrize("dt", [0, -1e-4, float("nan"), float("inf")])
@@ -260,6 +287,7 @@ def test_dt_must_be_positive(dt):
     [
         ((IFNode(), torch.rand(1, 1), None, "1e-4"), "dt must be a number"),
         ((IFNode(), [1.0]), "example_input must be a tensor"),
+        ((IFNode(), 1.0), "example_input must be a tensor .*or several, got float"),
         ((torch.rand, torch.rand(1, 1)), "net must be a torch.nn.Module"),
     ],
 )

@@ -66,3 +66,19 @@ def test_norms_that_cannot_be_merged_are_named_once(net, message):
     with pytest.raises(sj_nir.NotSupportedError, match=message) as caught:
         sj_nir.export_to_nir(net, torch.rand(2, 3))
     assert str(caught.value).count("BatchNorm1d") == 1
+
+
+@pytest.mark.parametrize(
+    ("net", "shape", "message"),
+    [
+        (nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3)), (4, 3, 5), r"\(3, 3\).*first axis"),
+        (
+            nn.Sequential(layer.Linear(5, 3, step_mode="m"), nn.BatchNorm1d(3)),
+            (4, 3, 5),
+            "channels, which is N",
+        ),
+    ],
+)
+def test_norms_over_another_axis_of_the_same_size_are_refused(net, shape, message):
+    with pytest.raises(sj_nir.NotSupportedError, match=message):
+        sj_nir.export_to_nir(net, torch.rand(shape))

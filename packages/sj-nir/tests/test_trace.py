@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -22,8 +24,9 @@ def test_control_flow_on_values_is_refused():
 
 def test_an_example_that_does_not_fit_names_the_module():
     net = nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 6))
-    with pytest.raises(sj_nir.ExportError, match=r"node '_1' \(Linear at '1'\)"):
+    with pytest.raises(sj_nir.ExportError, match=r"node '_1' \(Linear at '1'\)") as caught:
         sj_nir.export_to_nir(net, torch.rand(1, 3))
+    assert "\n" not in str(caught.value)
 
 
 class ShapeMistake(nn.Module):
@@ -45,6 +48,23 @@ def test_mixed_step_modes_are_refused():
 def test_a_linear_layer_has_no_say_in_the_step_mode():
     assert step_mode_of(nn.Sequential(layer.Linear(3, 3), IFNode(step_mode="m"))) == "m"
     assert step_mode_of(nn.Linear(3, 3)) == "s"
+
+
+def test_linear_layers_alone_have_their_own_step_mode():
+    net = layer.Linear(3, 2, step_mode="m")
+    graph = sj_nir.export_to_nir(net, torch.rand(5, 4, 3))
+    assert graph.nodes["_0"].weight.shape == (2, 3)
+    assert step_mode_of(nn.Sequential(net, layer.Linear(2, 2))) == "s"
+
+
+def test_modules_may_be_called_like_words_of_python_and_attributes_of_torch_fx():
+    net = nn.Sequential()
+    for name in ("if", "graph", "code", "meta", "graph_"):
+        net.add_module(name, nn.Linear(3, 3))
+    net.add_module("blocks", nn.Sequential(OrderedDict({"in": nn.Linear(3, 3)})))
+    x = torch.rand(2, 3)
+    back = sj_nir.import_from_nir(sj_nir.export_to_nir(net, x))
+    torch.testing.assert_close(back(x)[0], net(x), rtol=0, atol=0)
 
 
 class Head(nn.Module):

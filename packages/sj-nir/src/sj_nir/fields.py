@@ -1,4 +1,4 @@
-"""Reading the fields of NIR nodes: finite numbers, one value for all neurons, pairs of integers."""
+"""Reading the fields of NIR nodes: finite numbers, equal shapes, pairs of integers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import NIRGraphError, NotSupportedError
+from .errors import NIRGraphError
 
-__all__ = ["array", "integer", "integers", "pair", "parameter", "uniform"]
+__all__ = ["array", "common_value", "integer", "integers", "one_shape", "pair", "parameter"]
 
 
 def array(node: nir.NIRNode, name: str, field: str) -> np.ndarray:
@@ -41,22 +41,26 @@ def parameter(
     return torch.tensor(array(node, name, field)).to(device=device, dtype=dtype)
 
 
-def uniform(node: nir.NIRNode, name: str, field: str) -> float:
-    """The one value that all neurons of the node share.
+def common_value(values: np.ndarray) -> float | None:
+    """The one number that all `values` are; `None` if they differ."""
+    low, high = float(values.min()), float(values.max())
+    return low if low == high else None
+
+
+def one_shape(node: nir.NIRNode, name: str, fields: tuple[str, ...]) -> tuple[int, ...]:
+    """The shape that all these fields have.
 
     Raises:
-        NotSupportedError: the neurons differ.
+        NIRGraphError: two of them differ.
     """
-    values = array(node, name, field).astype(np.float64)
-    low, high = float(values.min()), float(values.max())
-    if low != high:
-        raise NotSupportedError(
-            f"differs between neurons, from {low} to {high}; per-neuron parameters are not "
-            "supported yet: give all neurons of a node the same value, or split the node",
-            node=name,
-            field=field,
-        )
-    return low
+    own = np.shape(getattr(node, fields[0]))
+    for field in fields[1:]:
+        shape = np.shape(getattr(node, field))
+        if shape != own:
+            raise NIRGraphError(
+                f"shape {shape} differs from that of {fields[0]}, {own}", node=name, field=field
+            )
+    return own
 
 
 def integers(node: nir.NIRNode, name: str, field: str, least: int) -> tuple[int, ...]:

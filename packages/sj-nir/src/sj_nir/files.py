@@ -7,20 +7,23 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py
 import nir
 import numpy as np
 
 from .errors import NIRError, NIRFileError, NIRGraphError
+from .hdf5 import read_tree
+from .nesting import SEPARATOR
+from .topology import in_flow_order
 
-__all__ = ["read_graph", "write_graph"]
+__all__ = ["atomic_path", "read_graph", "write_graph"]
 
 _TYPES: dict[str, type[nir.NIRNode]] = {
     kind.__name__: kind
@@ -28,18 +31,16 @@ _TYPES: dict[str, type[nir.NIRNode]] = {
     if isinstance(kind, type) and issubclass(kind, nir.NIRNode) and kind is not nir.NIRNode
 }
 _BASE_FIELDS = {"input_type", "output_type", "metadata"}
-# what h5py raises on bytes that are no HDF5, cut off, self-referring or absurdly large
-_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError)
-_DEEPEST = 50  # groups within groups; a group may contain itself
 _OPTIONAL = {"input_shape", "v_reset", "w_in"}  # absent in older files
 
 
 def read_graph(path: str | os.PathLike[str]) -> nir.NIRGraph:
-    """Read a NIR file of any version.
+    """Read a NIR file of any version; its nodes come in the order in which values flow.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: the path cannot be opened.
-        NIRFileError: not HDF5, damaged, or no NIR graph in it.
+        NIRFileError: not HDF5, damaged, no NIR graph in it, or it declares more data than it can
+            hold, or leads to other places by links.
         NIRGraphError: an unknown node type, a missing, unknown or unreadable field.
     """
     file = Path(path)
@@ -47,13 +48,7 @@ def read_graph(path: str | os.PathLike[str]) -> nir.NIRGraph:
         raise FileNotFoundError(f"{file}: no such file")
     if file.is_dir():
         raise IsADirectoryError(f"{file} is a folder; give a file")
-    try:
-        with h5py.File(file, "r") as content:
-            tree = _tree(content["node"]) if "node" in content else None
-    except PermissionError as error:
-        raise PermissionError(f"{file}: not readable") from error
-    except _DAMAGED as error:
-        raise NIRFileError(f"{file}: not a readable HDF5 file ({error})") from error
+    tree = read_tree(file, "node")
     if not isinstance(tree, dict) or tree.get("type") != "NIRGraph":
         raise NIRFileError(f"{file}: HDF5, but there is no NIR graph under /node")
     return _graph(tree, None)
@@ -64,43 +59,47 @@ def write_graph(path: str | os.PathLike[str], graph: nir.NIRGraph) -> None:
 
     Raises:
         FileNotFoundError, PermissionError, IsADirectoryError: the folder cannot be written to.
+        NIRError: the disk is full.
         NIRGraphError: something in the graph has no place in a file.
     """
-    for name in graph.nodes:
-        if "/" in name or not name:
-            raise NIRGraphError("a name in a file must not be empty or contain '/'", node=name)
-    with _atomic_path(Path(path)) as temporary:
-        try:
-            nir.write(str(temporary), graph)
-        except (TypeError, ValueError) as error:
-            raise NIRGraphError(f"{path}: the graph cannot be written ({error})") from error
+    _check_names_of_nodes(graph, "")
+    whole = io.BytesIO()  # HDF5 ends the process when it closes a file on a full disk
+    try:
+        nir.write(whole, graph)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError) as error:
+        raise NIRGraphError(f"{path}: the graph cannot be written ({error})") from error
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_bytes(whole.getbuffer())
 
 
 # reading
 
 
-def _tree(group: Any, depth: int = 0) -> Any:
-    """Groups as dicts, datasets as arrays, numpy scalars and str."""
-    if isinstance(group, h5py.Group):
-        if depth > _DEEPEST:
-            raise ValueError(f"{group.name} is nested too deeply")
-        return {str(key): _tree(group[key], depth + 1) for key in group}
-    value = group[()]
-    return value.decode("utf-8") if isinstance(value, bytes) else value
-
-
-def _graph(tree: Mapping[str, Any], name: str | None) -> nir.NIRGraph:
+def _graph(tree: Mapping[str, Any], path: str | None) -> nir.NIRGraph:
     nodes, edges = tree.get("nodes"), tree.get("edges")
     if not isinstance(nodes, dict):
-        raise NIRGraphError("the graph has no group of nodes", node=name, field="nodes")
+        raise NIRGraphError("the graph has no group of nodes", node=path, field="nodes")
     if not isinstance(edges, np.ndarray) or (edges.size and edges.shape[1:] != (2,)):
-        raise NIRGraphError("expected pairs of node names", node=name, field="edges")
+        raise NIRGraphError("expected pairs of node names", node=path, field="edges")
+    pairs = [(_text(source), _text(target)) for source, target in edges.reshape(-1, 2)]
+    inside = "" if path is None else f"{path}{SEPARATOR}"
+    made = {key: _node(value, inside + key) for key, value in nodes.items()}
     return nir.NIRGraph(
-        nodes={key: _node(value, key) for key, value in nodes.items()},
-        edges=[(_text(source), _text(target)) for source, target in edges.reshape(-1, 2)],
+        nodes={name: made[name] for name in _in_flow_order(made, pairs)},
+        edges=pairs,
         metadata=tree.get("metadata", {}),
         type_check=False,
     )
+
+
+def _in_flow_order(names: Collection[str], edges: list[tuple[str, str]]) -> tuple[str, ...]:
+    """A file has them by alphabet, `_10` before `_2`."""
+    sources: dict[str, list[str]] = {name: [] for name in names}
+    for source, target in edges:
+        if source in names and target in names:
+            sources[target].append(source)
+    mentioned = (name for edge in edges for name in edge if name in names)
+    return in_flow_order(dict.fromkeys([*mentioned, *names]), sources)
 
 
 def _text(value: Any) -> str:
@@ -160,8 +159,19 @@ def _check_names(
 # writing
 
 
+def _check_names_of_nodes(graph: nir.NIRGraph, inside: str) -> None:
+    for name, node in graph.nodes.items():
+        path = inside + name
+        if SEPARATOR in name or name in ("", "."):
+            raise NIRGraphError(
+                f"a name in a file must not be empty, '.' or contain {SEPARATOR!r}", node=path
+            )
+        if isinstance(node, nir.NIRGraph):
+            _check_names_of_nodes(node, path + SEPARATOR)
+
+
 @contextmanager
-def _atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary path in the folder of `target` that replaces it when the block ends well."""
     folder = target.parent
     if not folder.is_dir():

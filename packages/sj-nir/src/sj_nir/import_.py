@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import keyword
+import dataclasses
+import logging
 import math
-import operator
 import os
-import re
-from collections.abc import Iterable
-from typing import Any, Dict  # noqa: UP035
+from collections.abc import Mapping
+from typing import Any
 
 import nir
+import numpy as np
 import torch
 from torch import fx, nn
 
-from .errors import NotSupportedError
+from .assemble import SHARED, Parts, assembled
+from .errors import NIRGraphError, NotSupportedError
 from .files import read_graph
-from .imported import META, ImportedNet
-from .ops.table import ImportOptions, op_of_node
+from .metadata import record_of
+from .nesting import Gate, flattened
+from .ops.table import ImportOptions, Shape, op_of_node
 from .shapes import infer_shapes
-from .topology import Topology, analyse, check_edges
+from .topology import Topology, analyse
 
 __all__ = ["import_from_nir"]
+
+logger = logging.getLogger(__name__)
 
 
 def import_from_nir(
@@ -44,7 +48,8 @@ def import_from_nir(
 
     Args:
         graph: the graph, or the path of a file with one.
-        dt: seconds per step.
+        dt: seconds per step. A graph says time constants in seconds, so that with another dt than
+            that of the export the same neurons take other steps; a warning is logged.
         device, dtype: of the parameters.
         step_mode: `'s'` or `'m'`.
         reset: `'hard'` or `'soft'` for all neurons; by default what the graph's metadata say, else
@@ -69,22 +74,20 @@ def import_from_nir(
         threshold=_one_of("threshold", threshold, (None, ">", ">=")),
         if_dt=None if if_dt is None else _seconds("if_dt", if_dt),
     )
-    if _one_of("cut", cut, ("neuron", "current")) == "current":
-        raise NotSupportedError("cut='current' is not supported yet; leave it at 'neuron'")
+    _one_of("cut", cut, ("neuron", "current"))
     if not isinstance(graph, nir.NIRGraph):
         if not isinstance(graph, str | os.PathLike):
             raise TypeError(f"graph must be a nir.NIRGraph or a path, got {type(graph).__name__}")
         graph = read_graph(graph)
-    check_edges(graph)
-    _check_supported(graph)
-    topology = analyse(graph)
-    infer_shapes(graph, topology)
-    modules = {
-        name: op.to_module(graph.nodes[name], name, options)
-        for name in topology.order
-        if (op := op_of_node(graph.nodes[name])) is not None
-    }
-    return _assembled(graph, topology, modules)
+    _tell_other_dt(graph, options.dt)
+    flat = flattened(graph)
+    _check_supported(flat.graph)
+    topology = analyse(flat.graph, cut)
+    shapes = infer_shapes(flat.graph, topology)
+    for gate in flat.gates:
+        _check_gate(gate, shapes)
+    modules = _modules(flat.graph, topology, options)
+    return assembled(Parts(flat.graph, topology, shapes, modules), options.step_mode)
 
 
 # arguments
@@ -113,71 +116,69 @@ def _one_of(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
 # the graph
 
 
+def _tell_other_dt(graph: nir.NIRGraph, dt: float) -> None:
+    """NIR has no field for dt; what we export says it in the metadata."""
+    exported = record_of(graph).get("dt")
+    if isinstance(exported, int | float) and not math.isclose(exported, dt):
+        logger.warning(
+            "the graph was exported with dt=%g, which gives the network that it was made from; "
+            "with dt=%g every step is another one",
+            exported,
+            dt,
+        )
+
+
 def _check_supported(graph: nir.NIRGraph) -> None:
     """Name everything that has no row in the table at once."""
     problems = [
-        f"node {name!r}: {'a nested graph' if isinstance(node, nir.NIRGraph) else kind} "
-        "is not supported yet"
+        f"node {name!r}: {type(node).__name__} is not supported; sj_nir.register_op a row for it"
         for name, node in graph.nodes.items()
         if not isinstance(node, nir.Input | nir.Output) and op_of_node(node) is None
-        for kind in [type(node).__name__]
     ]
-    for kind in (nir.Input, nir.Output):
-        names = [repr(name) for name, node in graph.nodes.items() if isinstance(node, kind)]
-        if len(names) > 1:
-            problems.append(
-                f"nodes {', '.join(names)}: more than one {kind.__name__} is not supported yet"
-            )
     if problems:
         raise NotSupportedError("\n".join(problems))
 
 
-def _assembled(
-    graph: nir.NIRGraph, topology: Topology, modules: dict[str, nn.Module]
-) -> ImportedNet:
-    """The network whose generated code reads like the graph."""
-    attributes = _attribute_names(modules)
-    flow = fx.Graph()
-    values: dict[str, fx.Node] = {}
-    order = sorted(topology.order, key=lambda name: not isinstance(graph.nodes[name], nir.Input))
-    state: fx.Node | None = None
-    for name in order:
-        if isinstance(graph.nodes[name], nir.Input):
-            values[name] = flow.create_node("placeholder", "input", name=_identifier(name))
+def _check_gate(gate: Gate, shapes: Mapping[str, Shape]) -> None:
+    stated = None if gate.shape is None else tuple(int(i) for i in gate.shape)
+    for source in gate.sources:
+        if stated is not None and shapes[source] != stated:
+            raise NIRGraphError(
+                f"says {stated}, but gets {shapes[source]} from {source!r}",
+                node=gate.name,
+                field="shape",
+            )
+
+
+def _modules(
+    graph: nir.NIRGraph, topology: Topology, options: ImportOptions
+) -> dict[str, nn.Module]:
+    """A module for each node; one for nodes that were one module when they were exported."""
+    looped = {name: number for number, unit in enumerate(topology.loops) for name in unit}
+    stepwise = dataclasses.replace(options, step_mode="s")
+    modules: dict[str, nn.Module] = {}
+    for name in topology.order:
+        node = graph.nodes[name]
+        op = op_of_node(node)
+        if op is None:
             continue
-        if state is None:
-            state = flow.placeholder("state", Dict[str, Any], default_value=None)  # noqa: UP006
-        value = _sum(flow, [values[source] for source in topology.sources[name]])
-        if isinstance(graph.nodes[name], nir.Output):
-            flow.output((value, state))
-        else:
-            attribute = attributes[name]
-            values[name] = flow.create_node("call_module", attribute, args=(value,), name=attribute)
-    net = ImportedNet({attributes[name]: module for name, module in modules.items()}, flow)
-    net.meta[META] = {name: attributes.get(name) for name in order}
-    return net
+        first = record_of(node).get(SHARED)
+        if (
+            isinstance(first, str)
+            and first in modules
+            and looped.get(first) == looped.get(name)
+            and _same_node(graph.nodes[first], node)
+        ):
+            modules[name] = modules[first]
+            continue
+        modules[name] = op.to_module(node, name, stepwise if name in looped else options)
+    return modules
 
 
-def _sum(flow: fx.Graph, values: list[fx.Node]) -> fx.Node:
-    total = values[0]
-    for value in values[1:]:
-        total = flow.call_function(operator.add, (total, value))
-    return total
-
-
-def _identifier(name: str) -> str:
-    word = re.sub(r"\W", "_", name, flags=re.ASCII) or "_"
-    word = f"_{word}" if word[0].isdigit() else word
-    return f"{word}_" if keyword.iskeyword(word) or word in ("self", "state") else word
-
-
-def _attribute_names(names: Iterable[str]) -> dict[str, str]:
-    """A valid, free attribute name of a module for each node."""
-    found: dict[str, str] = {}
-    empty = ImportedNet(nn.Module(), fx.Graph())
-    for name in names:
-        attribute = _identifier(name)
-        while attribute in found.values() or hasattr(empty, attribute):
-            attribute += "_"
-        found[name] = attribute
-    return found
+def _same_node(a: nir.NIRNode, b: nir.NIRNode) -> bool:
+    fields = (f.name for f in dataclasses.fields(a) if f.name not in ("metadata", "input_type"))
+    return type(a) is type(b) and all(
+        np.array_equal(np.asarray(getattr(a, field)), np.asarray(getattr(b, field)))
+        for field in fields
+        if field != "output_type"
+    )

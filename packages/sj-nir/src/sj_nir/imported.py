@@ -3,38 +3,92 @@
     out, state = net(x)          goes on from the state of the last call
     out, state = net(x, state)   goes on from `state`
 
-`state` maps every node of the NIR graph to a dict of its memories, `None` for nodes without any.
+`state` maps every node of the NIR graph to a dict of its memories, `None` for nodes without any,
+and `NAME_prev_output` to what the node NAME of a loop put out at the step before.
+
+Several inputs follow each other in the order of `net.input_names`, and several outputs come as a
+tuple in the order of `net.output_names`. A dict of inputs by name gives a dict of outputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from torch import fx
+from torch import Tensor, fx
 
 from sj_neurons.base import MemoryModule
 
-__all__ = ["ImportedNet"]
+__all__ = ["META", "Contents", "ImportedNet"]
 
 META = "sj_nir"  # entry of `GraphModule.meta`, the one attribute that survives copying
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Where the parts of a NIR graph are in a network.
+
+    Attributes:
+        nodes: path of the module of each node, `None` for Inputs and Outputs.
+        memories: path of the loop and name of its memory for each `NAME_prev_output`.
+        inputs, outputs: names in the order of arguments and results.
+    """
+
+    nodes: dict[str, str | None]
+    memories: dict[str, tuple[str, str]]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 class ImportedNet(fx.GraphModule):
     """A graph module whose state is held by its modules and cleared by `functional.reset_net`."""
 
-    def __call__(self, input: Any, state: Mapping[str, Any] | None = None) -> Any:
+    def __call__(self, *inputs: Any, state: Mapping[str, Any] | None = None) -> Any:
+        names = self.input_names
+        if len(inputs) == 2 and isinstance(inputs[0], Mapping):
+            inputs, state = inputs[:1], inputs[1]
+        elif len(inputs) == len(names) + 1 and state is None:
+            inputs, state = inputs[:-1], inputs[-1]
+        by_name = len(inputs) == 1 and isinstance(inputs[0], Mapping)
+        values = _by_name(inputs[0], names) if by_name else inputs
+        if len(values) != len(names):
+            raise TypeError(
+                f"expected {len(names)} inputs ({', '.join(names)}), or a dict of them, "
+                f"and a state, got {len(values)} inputs"
+            )
         if state is not None:
             self.load_states(state)
-        output, _ = super().__call__(input, state)
+        output, _ = super().__call__(*values, state)
+        if by_name:
+            outputs = output if len(self.output_names) > 1 else (output,)
+            output = dict(zip(self.output_names, outputs, strict=True))
         return output, self.states()
 
-    def states(self) -> dict[str, dict[str, Any] | None]:
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the Input nodes in the order of arguments."""
+        return self.contents.inputs
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the Output nodes in the order of results."""
+        return self.contents.outputs
+
+    @property
+    def contents(self) -> Contents:
+        """Where the parts of the NIR graph are."""
+        return self.meta[META]
+
+    def states(self) -> dict[str, Any]:
         """The present memories, node by node."""
-        return {
+        found: dict[str, Any] = {
             name: None if module is None else dict(module.named_memories())
             for name, module in self._stateful().items()
         }
+        for name, (path, memory) in self.contents.memories.items():
+            found[name] = getattr(self.get_submodule(path), memory)
+        return found
 
     def load_states(self, states: Mapping[str, Any]) -> None:
         """Set the memories of the nodes in `states`; `None` sets a node back to its start.
@@ -49,6 +103,9 @@ class ImportedNet(fx.GraphModule):
             )
         known = self._stateful()
         for name, values in states.items():
+            if name in self.contents.memories:
+                self._load_previous(name, values)
+                continue
             if name not in known:
                 raise ValueError(f"state: unknown node {name!r}; the nodes are {', '.join(known)}")
             module = known[name]
@@ -60,11 +117,16 @@ class ImportedNet(fx.GraphModule):
             else:
                 _load(module, name, values)
 
+    def _load_previous(self, name: str, value: Any) -> None:
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(f"state: expected a tensor or None for {name!r}, got {value!r}")
+        path, memory = self.contents.memories[name]
+        setattr(self.get_submodule(path), memory, value)
+
     def _stateful(self) -> dict[str, MemoryModule | None]:
-        attributes: dict[str, str | None] = self.meta[META]
         modules = {
-            name: None if attribute is None else self.get_submodule(attribute)
-            for name, attribute in attributes.items()
+            name: None if path is None else self.get_submodule(path)
+            for name, path in self.contents.nodes.items()
         }
         return {
             name: module if isinstance(module, MemoryModule) else None
@@ -73,6 +135,12 @@ class ImportedNet(fx.GraphModule):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (*super().__reduce__(), self.meta)
+
+
+def _by_name(inputs: Mapping[str, Any], names: tuple[str, ...]) -> list[Any]:
+    if inputs.keys() != set(names):
+        raise ValueError(f"expected the inputs {', '.join(names)}, got {', '.join(inputs)}")
+    return [inputs[name] for name in names]
 
 
 def _load(module: MemoryModule, name: str, values: Any) -> None:

@@ -25,12 +25,15 @@ def infer_shapes(graph: nir.NIRGraph, topology: Topology) -> dict[str, Shape]:
         NotSupportedError: a node without a row in the table.
     """
     shapes: dict[str, Shape] = {}
+    before: dict[str, Shape] = {}
     for name in topology.order:
         node = graph.nodes[name]
         if isinstance(node, nir.Input):
             shapes[name] = _stated(node.input_type["input"], name, required=True)
             continue
-        incoming = _common(name, {source: shapes[source] for source in topology.sources[name]})
+        # a source that comes later closes a loop; it is looked at below
+        known = {s: shapes[s] for s in topology.sources[name] if s in shapes}
+        incoming = before[name] = _common(name, known)
         if isinstance(node, nir.Output):
             stated = _stated(node.output_type["output"], name, required=False)
             if stated and stated != incoming:
@@ -41,6 +44,10 @@ def infer_shapes(graph: nir.NIRGraph, topology: Topology) -> dict[str, Shape]:
         if op is None:
             raise NotSupportedError(f"{type(node).__name__} is not supported yet", node=name)
         shapes[name] = op.output_shape(node, name, incoming)
+    for name, incoming in before.items():
+        found = {source: shapes[source] for source in topology.sources[name]}
+        if any(shape != incoming for shape in found.values()):
+            _common(name, found)
     return shapes
 
 

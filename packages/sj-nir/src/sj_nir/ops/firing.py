@@ -9,11 +9,12 @@ A soft reset then subtracts b, one unit in the last place more than a.
 
 from __future__ import annotations
 
+from typing import Any
+
 import nir
 import numpy as np
 import torch
-
-from sj_neurons.neuron import BaseNode
+from torch import Tensor
 
 from ..metadata import choice_in
 from .table import ImportOptions
@@ -21,7 +22,7 @@ from .table import ImportOptions
 __all__ = ["firing_rule", "set_strict", "threshold_and_rule"]
 
 RULES = (">", ">=")
-_MEMO = "nir_strict_threshold"  # attribute of a neuron: (a, b)
+_MEMO = "nir_strict_threshold"  # attribute of a module: (a, b)
 
 
 def firing_rule(node: nir.NIRNode, name: str, options: ImportOptions) -> str:
@@ -29,24 +30,42 @@ def firing_rule(node: nir.NIRNode, name: str, options: ImportOptions) -> str:
     return options.threshold or choice_in(node, name, "fire", RULES) or ">"
 
 
-def set_strict(neuron: BaseNode, dtype: torch.dtype) -> None:
-    """Make `neuron` fire only above its threshold, for potentials of type `dtype`."""
-    threshold = float(neuron.v_threshold)
-    above = _next_above(threshold, dtype)
-    setattr(neuron, _MEMO, (threshold, above))
-    neuron.v_threshold = above
+def set_strict(module: Any, dtype: torch.dtype, attribute: str = "v_threshold") -> None:
+    """Make `module` fire only above its threshold, for potentials of type `dtype`.
+
+    Args:
+        module: holds the threshold as `attribute`, a number or a tensor of this type.
+    """
+    threshold = getattr(module, attribute)
+    if isinstance(threshold, Tensor):
+        original = threshold.detach().clone()
+        above = _next_above(original)
+        with torch.no_grad():
+            threshold.copy_(above)
+        setattr(module, _MEMO, (original.cpu(), above.cpu()))
+        return
+    above = _next_above(torch.tensor(float(threshold), dtype=dtype)).item()
+    setattr(module, _MEMO, (float(threshold), above))
+    setattr(module, attribute, above)
 
 
-def threshold_and_rule(neuron: BaseNode) -> tuple[float | torch.Tensor, str]:
+def threshold_and_rule(module: Any, attribute: str = "v_threshold") -> tuple[float | Tensor, str]:
     """The threshold to write to a graph and the rule that goes with it."""
-    original, above = getattr(neuron, _MEMO, (None, None))
-    if original is not None and neuron.v_threshold == above:
+    threshold = getattr(module, attribute)
+    original, above = getattr(module, _MEMO, (None, None))
+    if original is not None and _equal(threshold, above):
         return original, ">"
-    return neuron.v_threshold, ">="
+    return threshold.detach() if isinstance(threshold, Tensor) else threshold, ">="
 
 
-def _next_above(value: float, dtype: torch.dtype) -> float:
-    if dtype == torch.float16:  # torch has no nextafter for it
-        return float(np.nextafter(np.float16(value), np.float16(np.inf)))
-    start = torch.tensor(value, dtype=dtype)
-    return torch.nextafter(start, torch.tensor(torch.inf, dtype=dtype)).item()
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and bool((a.detach().cpu() == b).all())
+    return not isinstance(a, Tensor) and not isinstance(b, Tensor) and a == b
+
+
+def _next_above(values: Tensor) -> Tensor:
+    if values.dtype == torch.float16:  # torch has no nextafter for it
+        above = np.nextafter(values.cpu().numpy(), np.float16(np.inf))
+        return torch.as_tensor(above).to(values)
+    return torch.nextafter(values, torch.full_like(values, torch.inf))

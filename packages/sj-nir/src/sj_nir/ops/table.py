@@ -8,12 +8,14 @@ A class is looked up exactly: a subclass may compute something else, so it needs
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import nir
 import torch
 from torch import nn
+
+from ..errors import NotSupportedError
 
 __all__ = [
     "ImportOptions",
@@ -24,6 +26,7 @@ __all__ = [
     "op_of_module",
     "op_of_node",
     "register_op",
+    "rows",
 ]
 
 Shape = tuple[int, ...]
@@ -40,6 +43,8 @@ class Site:
         input_shape: shape of one sample at one step, no batch and no time axis.
         output_shape: the same of what comes out.
         batch_axes: axes before the sample's own, as the module counts them: 1 or 2.
+        strict: whether a node that does something else than the module is an error.
+        losses: what the node does otherwise than the module, if that is allowed.
     """
 
     name: str
@@ -48,6 +53,18 @@ class Site:
     input_shape: Shape
     output_shape: Shape
     batch_axes: int
+    strict: bool = True
+    losses: list[str] = field(default_factory=list)
+
+    def lose(self, what: str) -> None:
+        """Note that the node will differ from the module.
+
+        Raises:
+            NotSupportedError: that is not allowed.
+        """
+        if self.strict:
+            raise NotSupportedError(what)
+        self.losses.append(what)
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,10 @@ class ImportOptions:
     if_dt: float | None
 
 
+def _export_only(*_: Any) -> Any:
+    raise TypeError("this row has no node classes, so there is nothing to import")
+
+
 @dataclass(frozen=True)
 class Op:
     """One row of the table.
@@ -72,16 +93,17 @@ class Op:
         modules: module classes of this row.
         to_node: `(module, site)` to node; raises :class:`sj_nir.NotSupportedError`, without naming
             the module, where NIR cannot say what the module does.
-        to_module: `(node, node name, options)` to a module in the step mode of the options.
+        to_module: `(node, node name, options)` to a module in the step mode of the options; may be
+            left out where `nodes` is empty.
         output_shape: `(node, node name, input shape)` to output shape; raises
-            :class:`sj_nir.NIRGraphError` where the input does not fit.
+            :class:`sj_nir.NIRGraphError` where the input does not fit; likewise.
     """
 
     nodes: tuple[type[nir.NIRNode], ...]
     modules: tuple[type[nn.Module], ...]
     to_node: Callable[[Any, Site], nir.NIRNode]
-    to_module: Callable[[Any, str, ImportOptions], nn.Module]
-    output_shape: Callable[[Any, str, Shape], Shape]
+    to_module: Callable[[Any, str, ImportOptions], nn.Module] = _export_only
+    output_shape: Callable[[Any, str, Shape], Shape] = _export_only
 
 
 _BY_NODE: dict[type[nir.NIRNode], Op] = {}
@@ -89,9 +111,20 @@ _BY_MODULE: dict[type[nn.Module], Op] = {}
 
 
 def register_op(op: Op) -> None:
-    """Add a row; its classes are taken over from rows that had them before."""
+    """Add a row; its classes are taken over from rows that had them before.
+
+    Raises:
+        TypeError: node classes without `to_module` or `output_shape`.
+    """
+    if op.nodes and _export_only in (op.to_module, op.output_shape):
+        raise TypeError("a row with node classes needs to_module and output_shape")
     _BY_NODE.update(dict.fromkeys(op.nodes, op))
     _BY_MODULE.update(dict.fromkeys(op.modules, op))
+
+
+def rows() -> tuple[Op, ...]:
+    """All rows, those with node classes first."""
+    return tuple(dict.fromkeys((*_BY_NODE.values(), *_BY_MODULE.values())))
 
 
 def has_row(kind: type) -> bool:

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import NotSupportedError
 from ..fields import parameter
 from .table import ImportOptions
 
-__all__ = ["copied", "with_weights"]
+__all__ = ["copied", "finite", "with_weights"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -22,6 +23,19 @@ def copied(weight: Tensor) -> np.ndarray:
     values = weight.detach().cpu()
     values = values.float() if values.dtype == torch.bfloat16 else values
     return values.numpy().copy()
+
+
+def finite(weight: Tensor, field: str) -> np.ndarray:
+    """:func:`copied`, for the field of a node.
+
+    Raises:
+        NotSupportedError: NaN or infinity among the values.
+    """
+    values = copied(weight)
+    bad = values.size - int(np.isfinite(values).sum())
+    if bad:
+        raise NotSupportedError(f"{field}: {bad} of {values.size} values are NaN or infinite")
+    return values
 
 
 def with_weights(

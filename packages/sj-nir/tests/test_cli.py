@@ -1,0 +1,471 @@
+"""The command sj-nir: what it prints and writes, and one line and status 2 for bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nir
+import numpy as np
+import pytest
+
+import sj_nir
+from sj_nir.cli import main
+
+T, N = 8, 2
+
+
+def full(n: int, **values: float) -> dict[str, Any]:
+    return {field: np.full(n, value) for field, value in values.items()}
+
+
+def lif(n: int = 3, **changes: float) -> nir.LIF:
+    values = {"tau": 1e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.2, "v_reset": 0.0}
+    return nir.LIF(**full(n, **{**values, **changes}))
+
+
+def recurrent(bias: float = 0.0, **changes: float) -> nir.NIRGraph:
+    """input 2 -> fc -> lif 3 -> output, with rec around lif."""
+    weight = np.linspace(-1, 1, 9).reshape(3, 3)
+    return nir.NIRGraph(
+        nodes={
+            "input": nir.Input(np.array([2])),
+            "fc": nir.Affine(np.ones((3, 2)), np.array([0.1, 0.2, 0.3])),
+            "lif": lif(**changes),
+            "rec": nir.Affine(weight, np.full(3, bias)),
+            "output": nir.Output(np.array([3])),
+        },
+        edges=[("input", "fc"), ("fc", "lif"), ("lif", "rec"), ("rec", "lif"), ("lif", "output")],
+        metadata={"made": "by hand", "numbers": np.arange(2)},
+        type_check=False,
+    )
+
+
+def nested() -> nir.NIRGraph:
+    inner = recurrent()
+    return nir.NIRGraph(
+        nodes={
+            "input": nir.Input(np.array([2])),
+            "rnn": inner,
+            "out": nir.Linear(np.ones((1, 3))),
+            "output": nir.Output(np.array([1])),
+        },
+        edges=[("input", "rnn"), ("rnn", "out"), ("out", "output")],
+        type_check=False,
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    sj_nir.write_graph(tmp_path / "net.nir", recurrent())
+    return tmp_path / "net.nir"
+
+
+@pytest.fixture
+def nested_file(tmp_path: Path) -> Path:
+    sj_nir.write_graph(tmp_path / "nested.nir", nested())
+    return tmp_path / "nested.nir"
+
+
+@pytest.fixture
+def x_seq() -> np.ndarray:
+    return np.random.default_rng(0).random((T, N, 2))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: Any) -> str:
+    """The one line of an error."""
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in argv])
+    assert caught.value.code == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"sj-nir {argv[0]}: error: ")
+    return line
+
+
+# the command as such
+
+
+def test_help_and_errors_from_the_shell(file: Path) -> None:
+    command = [sys.executable, "-m", "sj_nir.cli"]
+    shown = subprocess.run([*command, "-h"], capture_output=True, text=True, timeout=120)
+    assert shown.returncode == 0
+    for name in ("info", "check", "run", "diff", "convert", "draw"):
+        assert f"\n    {name} " in shown.stdout
+    wrong = subprocess.run(
+        [*command, "check", "no.nir"], capture_output=True, text=True, timeout=120
+    )
+    assert wrong.returncode == 2 and wrong.stdout == ""
+    assert wrong.stderr == "sj-nir check: error: no.nir: no such file\n"
+
+
+@pytest.mark.parametrize("argv", [[], ["nothing"], ["check"], ["check", "f", "--dt", "x"]])
+def test_usage_errors_are_one_line(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_reader_that_leaves_is_no_error(
+    file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def leave(*args: Any) -> None:
+        raise BrokenPipeError
+
+    with (tmp_path / "out").open("w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setattr("sj_nir.cli.check.print", leave, raising=False)
+        main(["check", str(file)])
+
+
+# info
+
+
+def test_info_lists_everything(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["info", str(file)])
+    text = capsys.readouterr().out
+    assert f"{file}: NIR 1.0.8, 5 nodes, 5 edges, 36 numbers in parameters" in text
+    assert "lif     LIF        -> 3" in text and "tau: 3 float64, 0.001\n" in text
+    assert "weight: 3x3 float64, -1 to 1" in text
+    assert "  rec -> lif\n" in text and "loop: rec, lif" in text
+    assert 'metadata: {"made": "by hand", "numbers": [0, 1]}' in text
+
+
+def test_info_as_json_of_a_nested_graph(
+    nested_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["info", "--json", str(nested_file)])
+    found = json.loads(capsys.readouterr().out)
+    assert [node["name"] for node in found["nodes"]][:3] == ["input", "rnn/fc", "rnn/rec"]
+    assert found["problem"] is None and found["loops"] == [["rnn/rec", "rnn/lif"]]
+    assert ["rnn/lif", "out"] in found["edges"]
+
+
+def test_info_shows_what_there_is_of_a_wrong_graph(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = recurrent()
+    graph.edges.append(("lif", "nowhere"))
+    kernel: Any = nir.Conv2d(None, np.ones((1, 1, 2, 2)), 1, "same", 1, 1, np.ones(1))
+    kernel.metadata = {"layer": 3}
+    del kernel.input_shape
+    graph.nodes["kernel"] = kernel
+    kernel.input_shape = (4, 4)
+    sj_nir.write_graph(tmp_path / "wrong.nir", graph)
+    with h5py.File(tmp_path / "wrong.nir", "a") as content:
+        del content["version"]
+    main(["info", str(tmp_path / "wrong.nir")])
+    text = capsys.readouterr().out
+    assert ": no version, 6 nodes" in text and "Conv2d     -> ?" in text
+    assert "padding: same" in text and "stride: [1, 1]" in text and 'metadata: {"layer": 3}' in text
+    assert "problem: edge 'lif' -> 'nowhere': there is no node 'nowhere'" in text
+
+
+# check
+
+
+def test_check_of_a_sound_graph(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["check", str(file)])
+    assert capsys.readouterr().out == f"{file}: ok, no warnings\n"
+
+
+def test_check_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    graph = recurrent(bias=0.5, tau=5e-5)
+    graph.nodes["lif"].metadata = {"sj_nir": {"reset": "soft"}}
+    sum_up: Any = nir.IF(**full(3, r=1.0, v_threshold=0.0, v_reset=0.0))
+    graph.nodes |= {"sum": sum_up, "later": nir.Delay(np.full(3, 2.5e-4))}
+    graph.edges = [e for e in graph.edges if e != ("lif", "output")]
+    graph.edges += [("lif", "sum"), ("sum", "later"), ("later", "output")]
+    path = tmp_path / "odd.nir"
+    sj_nir.write_graph(path, graph)
+    with h5py.File(path, "a") as content:
+        del content["version"], content["node/nodes/sum/v_reset"]
+    main(["check", str(path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"{path}: ok, 8 warnings"
+    text = "\n".join(lines)
+    for part in (
+        "the file has no version",
+        "'sum': no v_reset in the file",
+        "node 'lif', field 'tau': 5e-05 s is shorter than dt = 0.0001 s",
+        "node 'lif': its soft reset",
+        "node 'sum', field 'r': an input of 1 adds 0.0001 per step",
+        "--if-dt 1",
+        "node 'sum', field 'v_threshold': not above v_reset",
+        "node 'later', field 'delay': rounded",
+        "node 'rec', field 'bias': lies in a loop",
+    ):
+        assert part in text
+
+
+def test_check_at_a_given_dt_refuses_a_shorter_tau(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["check", str(file), "--dt", "1e-3"])
+    line = refused(capsys, "check", file, "--dt", "0.002")
+    assert "node 'lif', field 'tau': 0.001 s is shorter than dt = 0.002 s" in line
+
+
+def test_check_names_node_and_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sj_nir.write_graph(tmp_path / "bad.nir", recurrent(tau=-1.0))
+    assert "node 'lif', field 'tau': must be positive" in refused(
+        capsys, "check", tmp_path / "bad.nir"
+    )
+
+
+def test_check_finds_old_neurons_in_nested_graphs(
+    nested_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with h5py.File(nested_file, "a") as content:
+        del content["node/nodes/rnn/nodes/lif/v_reset"]
+    main(["check", str(nested_file)])
+    assert "'rnn/lif': no v_reset" in capsys.readouterr().out
+
+
+# run
+
+
+def test_run_equals_the_interpreter(
+    file: Path, x_seq: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "in.npy", x_seq)
+    argv = ["run", file, tmp_path / "in.npy", tmp_path / "out.npz", "--record", "lif"]
+    main([str(word) for word in [*argv, "--dt", "5e-4", "--reset", "soft", "--cut", "current"]])
+    expected = sj_nir.interpret(file, x_seq, 5e-4, reset="soft", cut="current", record=["lif"])
+    with np.load(tmp_path / "out.npz") as found:
+        assert found.files == ["output", "lif.out", "lif.v", "lif.h"]
+        np.testing.assert_array_equal(found["output"], expected.out)
+        np.testing.assert_array_equal(found["lif.v"], expected.traces["lif"]["v"])
+    assert f"output: [8, 2, 3], sum {expected.out.sum():.6g}" in capsys.readouterr().out
+
+
+def test_run_without_batch_axis_from_npz(file: Path, x_seq: np.ndarray, tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", input=x_seq[:, 0])
+    main(["run", str(file), str(tmp_path / "in.npz"), str(tmp_path / "out.npz")])
+    expected = sj_nir.interpret(file, x_seq[:, :1]).out[:, 0]
+    with np.load(tmp_path / "out.npz") as found:
+        np.testing.assert_array_equal(found["output"], expected)
+
+
+@pytest.mark.parametrize("cut", ["neuron", "current"])
+def test_run_with_torch_gives_the_same(
+    cut: str, file: Path, x_seq: np.ndarray, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "in.npy", x_seq)
+    common = ["run", str(file), str(tmp_path / "in.npy")]
+    for backend in ("numpy", "torch"):
+        out = str(tmp_path / f"{backend}.npz")
+        main([*common, out, "--backend", backend, "--record", "rec", "--cut", cut])
+    with np.load(tmp_path / "numpy.npz") as ours, np.load(tmp_path / "torch.npz") as theirs:
+        np.testing.assert_array_equal(ours["output"], theirs["output"])
+        np.testing.assert_allclose(ours["rec.out"], theirs["rec.out"], atol=1e-6)
+
+
+def test_nir_data_go_in_and_out(nested_file: Path, tmp_path: Path) -> None:
+    spikes = np.random.default_rng(1).random((N, T, 2)) < 0.5
+    grid = nir.TimeGriddedData(spikes, 1e-4)
+    x_seq = spikes.swapaxes(0, 1).astype(float)
+    expected = sj_nir.interpret(nested_file, x_seq, record=["rnn/lif"])
+    observed = {"grid": grid, "events": grid.to_event(2 * T, 5e-5)}
+    valued = observed["events"]
+    observed["values"] = nir.ValuedEventData(
+        valued.idx, valued.time, valued.n_neurons, valued.t_max, (valued.idx >= 0) * 1.0
+    )
+    for name, data in observed.items():
+        source, target = tmp_path / f"{name}.h5", tmp_path / f"{name}.out.h5"
+        nir.write_data(source, nir.NIRGraphData({"input": nir.NIRNodeData({"seen": data})}))
+        main(["run", str(nested_file), str(source), str(target), "--record", "rnn/lif"])
+        found: Any = nir.read_data(str(target))
+        output = found.nodes["output"].observables["output"]
+        assert output.dt == 1e-4
+        np.testing.assert_array_equal(output.data, expected.out.swapaxes(0, 1))
+        inner = found.nodes["rnn"].nodes["lif"].observables
+        assert set(inner) == {"spikes", "v", "h"} and inner["spikes"].data.dtype == bool
+
+
+def save(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def write_data(path: Path, **nodes: Any) -> Path:
+    nir.write_data(
+        path,
+        nir.NIRGraphData(
+            {k: nir.NIRNodeData({"spikes": v} if v else {}) for k, v in nodes.items()}
+        ),
+    )
+    return path
+
+
+def grid(steps: int, neurons: int, dt: float = 1e-4) -> nir.TimeGriddedData:
+    return nir.TimeGriddedData(np.zeros((1, steps, neurons), bool), dt)
+
+
+def test_inputs_that_do_not_fit(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.npy").write_text("no array")
+    (tmp_path / "text.h5").write_text("no data")
+    late = nir.EventData(np.array([[0]]), np.array([[9.0]]), 2, 1e-3)
+    inputs = {
+        "none.npy: no such file": tmp_path / "none.npy",
+        "none.h5: no such file": tmp_path / "none.h5",
+        "text.npy: not a readable": tmp_path / "text.npy",
+        "text.h5: not a readable file of NIR data": tmp_path / "text.h5",
+        "with the arrays input": save(tmp_path / "two.npz", a=np.zeros(1), b=np.zeros(1)),
+        r"expected input [T, N, 2] or the same without N": save(
+            tmp_path / "flat.npz", input=np.zeros(2)
+        ),
+        "expected [T, B, 2], got [4, 1, 3]": save(tmp_path / "wide.npz", input=np.zeros((4, 3))),
+        "no data for the Input 'input'": write_data(tmp_path / "other.h5", x=grid(3, 2)),
+        "no data for the Input": write_data(tmp_path / "empty.h5", input=None),
+        "5 neurons for the Input 'input' of shape (2,)": write_data(
+            tmp_path / "many.h5", input=grid(3, 5)
+        ),
+        "its steps last 0.001 s, not dt = 0.0001 s": write_data(
+            tmp_path / "slow.h5", input=grid(3, 2, 1e-3)
+        ),
+        "events outside of t_max": write_data(tmp_path / "late.h5", input=late),
+    }
+    for text, source in inputs.items():
+        assert text in refused(capsys, "run", file, source, tmp_path / "o.npz")
+    assert not (tmp_path / "o.npz").exists()
+
+
+def test_run_refuses_other_arguments(
+    file: Path, x_seq: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = save(tmp_path / "in.npz", input=x_seq)
+    assert "ends in .npz or .h5" in refused(capsys, "run", file, source, tmp_path / "o.txt")
+    assert "does not exist" in refused(capsys, "run", file, source, tmp_path / "no" / "o.npz")
+    out = tmp_path / "o.npz"
+    assert "there is no node 'z'" in refused(capsys, "run", file, source, out, "--record", "z")
+    line = refused(capsys, "run", file, source, out, "--backend", "torch", "--record", "input")
+    assert "no module for node 'input'" in line
+
+
+# diff
+
+
+def test_diff(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = recurrent(tau=2e-3)
+    other.edges.reverse()
+    other.nodes["fc"] = nir.Linear(np.ones((3, 2)))
+    other.nodes["extra"] = nir.Linear(np.ones((3, 3)))
+    other.edges[-1:] = [("input", "extra"), ("extra", "fc")]
+    sj_nir.write_graph(tmp_path / "other.nir", other)
+    with pytest.raises(SystemExit) as caught:
+        main(["diff", str(file), str(tmp_path / "other.nir")])
+    assert caught.value.code == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "+ node 'extra' (Linear)",
+        "node 'fc': Affine, Linear",
+        "node 'lif', field 'tau': 3 of 3 numbers differ, by at most 0.001",
+        "- edge 'input' -> 'fc'",
+        "+ edge 'extra' -> 'fc'",
+        "+ edge 'input' -> 'extra'",
+    ]
+    main(["diff", str(file), str(file)])
+    assert capsys.readouterr().out == ""
+
+
+def kernels(**changes: Any) -> nir.NIRGraph:
+    values = {"padding": "same", "stride": 1, "groups": 1, **changes}
+    conv = nir.Conv2d((4, 4), np.ones((1, 1, 3, 3)), dilation=1, bias=np.zeros(1), **values)
+    graph = nir.NIRGraph(
+        {"i": nir.Input(np.array([1, 4, 4])), "c": conv, "o": nir.Output(np.array([1, 4, 4]))},
+        [("i", "c"), ("c", "o")],
+        type_check=False,
+    )
+    return graph
+
+
+def test_diff_of_kernels_and_metadata(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = kernels(), kernels(padding=1, groups=2)
+    one.nodes["i"].metadata = {"k": {"a": 1}, "b": "x"}
+    two.nodes["i"].metadata = {"k": {"a": 2}, "c": "x"}
+    two.nodes["o"].output_type = {"output": np.array([1, 4, 5])}
+    sj_nir.write_graph(tmp_path / "one.nir", one)
+    sj_nir.write_graph(tmp_path / "two.nir", two)
+    argv = ["diff", str(tmp_path / "one.nir"), str(tmp_path / "two.nir"), "--metadata"]
+    with pytest.raises(SystemExit):
+        main(argv)
+    assert sorted(capsys.readouterr().out.splitlines()) == [
+        "+ node 'i', metadata 'c'",
+        "- node 'i', metadata 'b'",
+        "node 'c', field 'groups': 1, 2",
+        "node 'c', field 'padding': 'same', array([1, 1])",
+        "node 'i', metadata 'k/a': 1, 2",
+        "node 'o', field 'shape': [1, 4, 4], [1, 4, 5]",
+    ]
+
+
+def test_diff_within_nested_graphs_and_tolerances(
+    nested_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = nested()
+    inner: Any = other.nodes["rnn"]
+    inner.nodes["lif"].tau = inner.nodes["lif"].tau + 1e-9
+    inner.nodes["fc"] = nir.Affine(np.ones((4, 2)), np.ones(4))
+    inner.metadata = {}
+    sj_nir.write_graph(tmp_path / "other.nir", other)
+    argv = ["diff", str(nested_file), str(tmp_path / "other.nir")]
+    with pytest.raises(SystemExit):
+        main([*argv, "--metadata"])
+    text = capsys.readouterr().out
+    assert "node 'rnn/lif', field 'tau'" in text and "- graph 'rnn', metadata 'made'" in text
+    with pytest.raises(SystemExit):
+        main([*argv, "--rtol", "1e-3", "--atol", "0"])
+    assert capsys.readouterr().out.splitlines() == [
+        "node 'rnn/fc', field 'weight': shape (3, 2), (4, 2)",
+        "node 'rnn/fc', field 'bias': shape (3,), (4,)",
+    ]
+
+
+# convert and draw
+
+
+def test_convert_brings_an_old_file_up_to_date(
+    tmp_path: Path, x_seq: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = recurrent()
+    path = tmp_path / "old.nir"
+    sj_nir.write_graph(path, graph)
+    with h5py.File(path, "a") as content:
+        del content["version"], content["node/nodes/lif/v_reset"]
+        for field in ("tau", "r", "v_leak", "v_threshold"):
+            value = content[f"node/nodes/lif/{field}"][0]  # pyright: ignore
+            del content[f"node/nodes/lif/{field}"]
+            content[f"node/nodes/lif/{field}"] = value
+    assert "(sj-nir convert does)" in refused(capsys, "check", path)
+    main(["convert", str(path), str(path)])
+    main(["check", str(path)])
+    assert capsys.readouterr().out.endswith("ok, no warnings\n")
+    np.testing.assert_array_equal(
+        sj_nir.interpret(path, x_seq).out, sj_nir.interpret(graph, x_seq).out
+    )
+    assert nir.read(path).nodes.keys() == graph.nodes.keys()
+
+
+def test_convert_flattens(
+    nested_file: Path, x_seq: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["convert", str(nested_file), str(tmp_path / "flat.nir"), "--flatten"])
+    flat = sj_nir.read_graph(tmp_path / "flat.nir")
+    assert set(flat.nodes) == {"input", "rnn.fc", "rnn.rec", "rnn.lif", "out", "output"}
+    np.testing.assert_array_equal(
+        sj_nir.interpret(flat, x_seq).out, sj_nir.interpret(nested_file, x_seq).out
+    )
+
+
+def test_draw(nested_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["draw", str(nested_file), str(tmp_path / "net.svg")])
+    assert "rnn/lif" in (tmp_path / "net.svg").read_text(encoding="utf-8")
+    assert capsys.readouterr().out == f"{tmp_path / 'net.svg'}\n"
+    assert "ends in .svg" in refused(capsys, "draw", nested_file, tmp_path / "net.png")
