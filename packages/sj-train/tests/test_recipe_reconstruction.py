@@ -112,4 +112,4 @@ def test_missing_streams(tmp_path, capsys):
         assert stop.value.code == 2
         said = capsys.readouterr().err
         assert told in said and "=True" not in said
-    assert "or try --fake-data" in said
+    assert "name their folder with --data-path, or try --fake-data" in said

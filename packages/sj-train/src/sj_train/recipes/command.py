@@ -80,9 +80,19 @@ def check_at_least(args: argparse.Namespace, dashes: str, **lowest: float) -> No
             )
 
 
+_HOW_TO_GET = (
+    "get the data ('sj-datasets list' shows where from, 'sj-datasets prepare NAME ROOT' fetches "
+    "many of them)"
+)
+
+
 @contextmanager
-def data_errors() -> Iterator[None]:
-    """What a data set has to say about its files becomes a :class:`DataError`."""
+def data_errors(how_to_get: str = _HOW_TO_GET) -> Iterator[None]:
+    """What a data set has to say about its files becomes a :class:`DataError`.
+
+    Args:
+        how_to_get: advice where files are missing.
+    """
     with warnings.catch_warnings():
         # Whoever asks for fake data knows it.
         warnings.filterwarnings("ignore", message=".*synthetic copy.*")
@@ -93,7 +103,7 @@ def data_errors() -> Iterator[None]:
         except ImportError as error:
             raise MissingExtraError(str(error)) from error
         except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
-            raise DataError(_in_words_of_the_command(error)) from error
+            raise DataError(_in_words_of_the_command(error, how_to_get)) from error
 
 
 @contextmanager
@@ -128,16 +138,13 @@ def fake_folder(output: str | Path, dataset: str) -> Path:
     return Path(output) / "fake_data" / dataset
 
 
-def _in_words_of_the_command(error: BaseException) -> str:
+def _in_words_of_the_command(error: BaseException, how_to_get: str) -> str:
     """What the data sets advise as arguments in Python, as options of a recipe."""
     if isinstance(error, FileExistsError):
         advice = "; choose another folder, or leave --fake-data out to use what is there"
     else:
-        advice = (
-            "; get the data ('sj-datasets list' shows where from, 'sj-datasets prepare NAME ROOT' "
-            "fetches many of them), or try --fake-data"
-        )
-    return re.sub(r";[^;]*\bfake=True\b.*", advice, _text(error))
+        advice = f"; {how_to_get}, or try --fake-data"
+    return re.sub(r";[^;]*\bfake=True\b.*", lambda _: advice, _text(error))
 
 
 def _text(error: BaseException) -> str:

@@ -124,7 +124,7 @@ def _build_loaders(args: argparse.Namespace, length: int) -> dict[str, DataLoade
         root = fake_folder(args.output_dir, f"{args.dataset}_{height}x{width}")
     parts: dict[str, DataLoader[Any]] = {}
     for split in ("train", "test"):
-        with data_errors():
+        with data_errors("put its files there, or name their folder with --data-path"):
             dataset = cameras.build_dataset_name(args.dataset)
             _configure(dataset.cfg, args, root, length)
             dataset.build_source(split)
