@@ -86,9 +86,7 @@ def read_under_another_name(net: Net, x: Tensor) -> Tensor:
     "code", [read_after, view_read_after, result_unused, read_under_another_name]
 )
 def test_values_changed_in_place_and_read_again_are_refused(code):
-    with pytest.raises(
-        sj_nir.NotSupportedError, match=r"(add_|mul_|iadd)\): changes in place"
-    ):
+    with pytest.raises(sj_nir.NotSupportedError, match=r"(add_|mul_|iadd)\): changes in place"):
         sj_nir.export_to_nir(Net(code), torch.rand(2, 4))
 
 
