@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,31 @@ def test_a_reader_that_leaves_is_no_error(
 
 
 # info
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_a_closed_or_full_standard_output(file: Path) -> None:
+    run = f"'{sys.executable}' -m sj_nir.cli check '{file}'"
+    closed = subprocess.run(f"{run} >&-", shell=True, capture_output=True, text=True, timeout=120)
+    assert (closed.returncode, closed.stderr) == (0, "")
+    if Path("/dev/full").exists():
+        full = subprocess.run(
+            f"{run} >/dev/full", shell=True, capture_output=True, text=True, timeout=120
+        )
+        assert full.returncode == 2
+        assert full.stderr.count("\n") == 1 and "No space left" in full.stderr
+
+
+def test_names_that_the_terminal_cannot_show(file: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sj_nir.cli", "info", file.rename(file.with_name("\u5c64.nir"))],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0
+    assert "\\u5c64.nir: NIR" in done.stdout
 
 
 def test_info_lists_everything(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -404,6 +430,27 @@ def test_diff_of_kernels_and_metadata(tmp_path: Path, capsys: pytest.CaptureFixt
         "node 'i', metadata 'k/a': 1, 2",
         "node 'o', field 'shape': [1, 4, 4], [1, 4, 5]",
     ]
+
+
+def test_diff_of_empty_and_unequal_lists_of_integers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pools = [
+        nir.AvgPool2d(np.array(size), np.array(1), np.array(0)) for size in ([1, 2], [1, 2, 3], [])
+    ]
+    files = [tmp_path / f"{i}.nir" for i in range(3)]
+    for path, pool in zip(files, pools, strict=True):
+        graph = recurrent()
+        graph.nodes["fc"] = pool
+        graph.metadata["none"] = np.nan
+        sj_nir.write_graph(path, graph)
+    for other in files[1:]:
+        with pytest.raises(SystemExit):
+            main(["diff", "--metadata", str(files[0]), str(other)])
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith("node 'fc', field 'kernel_size'")
+    main(["info", str(files[2])])
+    assert "kernel_size" in capsys.readouterr().out
 
 
 def test_diff_within_nested_graphs_and_tolerances(

@@ -43,7 +43,16 @@ def chained(net: Net, x: Tensor) -> Tensor:
     return net.n(net.a(x).add_(x).sub_(net.b(x)))
 
 
-@pytest.mark.parametrize("code", [read_before, chained])
+def augmented(net: Net, x: Tensor) -> Tensor:
+    y = net.a(x)
+    y += x
+    y -= net.b(x)
+    y *= 3
+    y /= 2
+    return net.n(y)
+
+
+@pytest.mark.parametrize("code", [read_before, chained, augmented])
 def test_values_changed_in_place_and_not_read_again_are_fine(code):
     net, x = Net(code), 3 * torch.rand(2, 4)
     back = sj_nir.import_from_nir(sj_nir.export_to_nir(net, x))
@@ -67,9 +76,17 @@ def result_unused(net: Net, x: Tensor) -> Tensor:
     return net.n(y)
 
 
-@pytest.mark.parametrize("code", [read_after, view_read_after, result_unused])
+def read_under_another_name(net: Net, x: Tensor) -> Tensor:
+    y = z = net.a(x)
+    y += x
+    return net.n(y) + net.b(z)
+
+
+@pytest.mark.parametrize(
+    "code", [read_after, view_read_after, result_unused, read_under_another_name]
+)
 def test_values_changed_in_place_and_read_again_are_refused(code):
-    with pytest.raises(sj_nir.NotSupportedError, match=r"(add_|mul_)\): changes in place what is"):
+    with pytest.raises(sj_nir.NotSupportedError, match=r"(add_|mul_|iadd)\): changes in place"):
         sj_nir.export_to_nir(Net(code), torch.rand(2, 4))
 
 

@@ -116,3 +116,18 @@ def test_edges_to_nowhere_cannot_be_drawn() -> None:
     found.edges.append(("lif", "z"))
     with pytest.raises(sj_nir.NIRGraphError, match="no node 'z'"):
         to_svg(found)
+
+
+def test_names_with_control_characters_and_wide_ones() -> None:
+    nodes: dict[str, nir.NIRNode] = {
+        "a\x01\nb": nir.Input(np.array([1])),
+        "\u5c64" * 20: nir.Output(np.array([1])),
+    }
+    picture = to_svg(nir.NIRGraph(nodes, [("a\x01\nb", "\u5c64" * 20)], type_check=False))
+    assert "a\\x01\\nb" in texts(picture)
+    assert any(float(width) > 280 for width in re.findall(r' width="([\d.]+)" ', picture))
+
+
+def test_sizes_that_make_no_sense_are_drawn_as_they_are() -> None:
+    pool: Any = nir.AvgPool2d(np.array([3, 1, 2]), np.array([2, 1]), np.array(0))
+    assert "AvgPool2d 3x1x2 /2x1" in texts(to_svg(graph(pool=pool)))

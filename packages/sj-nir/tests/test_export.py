@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
+from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.parametrize import remove_parametrizations
 
 import sj_layers as layer
 import sj_nir
@@ -136,6 +138,14 @@ def test_pruned_weights_are_exported_as_they_act():
     back = sj_nir.import_from_nir(sj_nir.export_to_nir(net, x))
     torch.testing.assert_close(back(x)[0], net(x), rtol=0, atol=0)
     assert net[0].weight_orig is original
+
+
+def test_parametrized_layers_are_told_from_subclasses():
+    net = nn.Sequential(weight_norm(nn.Linear(3, 3)))
+    with pytest.raises(sj_nir.NotSupportedError, match="remove_parametrizations"):
+        sj_nir.export_to_nir(net, torch.rand(2, 3))
+    remove_parametrizations(net[0], "weight")
+    assert sj_nir.export_to_nir(net, torch.rand(2, 3)).nodes["_0"].weight.shape == (3, 3)
 
 
 def test_batch_norm_is_merged():

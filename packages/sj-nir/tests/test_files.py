@@ -71,6 +71,11 @@ def resize(content: h5py.File) -> None:
     content["node/nodes/lif/r"] = np.ones(2)
 
 
+def replace(content: h5py.File, name: str, value: object) -> None:
+    del content[f"node/nodes/{name}"]
+    content[f"node/nodes/{name}"] = value
+
+
 def flatten_edges(content: h5py.File) -> None:
     del content["node/edges"]
     content["node/edges"] = np.arange(3)
@@ -88,6 +93,10 @@ def flatten_edges(content: h5py.File) -> None:
         (lambda f: f.__delitem__("node/nodes"), "field 'nodes'"),
         (flatten_edges, "field 'edges'"),
         (lambda f: f.__setitem__("node/nodes/stray", 3), "node 'stray', field 'type'"),
+        (lambda f: replace(f, "lif/r", "fast"), "node 'lif', field 'r': expected numbers"),
+        (lambda f: replace(f, "lif/r", ["a", "b"]), "node 'lif', field 'r': expected numbers"),
+        (lambda f: f.move("node/nodes/in", "node/nodes/lif/x"), "field 'x': .* got a group"),
+        (lambda f: f.__setitem__("node/nodes/in/metadata", 3), "'in', field 'metadata': .*group"),
     ],
 )
 def test_damaged_graphs_name_node_and_field(file, change, message):
@@ -110,6 +119,10 @@ def loop(content: h5py.File) -> None:
     [
         (lambda f: f.__delitem__("node"), "no NIR graph under /node"),
         (lambda f: f.__delitem__("node/type"), "no NIR graph under /node"),
+        (
+            lambda f: (f["node"].pop("type"), f["node"].create_dataset("type", data=[1, 2])),
+            "no NIR",
+        ),
         (loop, "node 'self': is a group that was met before"),
     ],
 )
@@ -149,7 +162,9 @@ def test_paths_that_are_no_files(tmp_path):
 def test_a_failed_write_leaves_the_old_file(file):
     before = file.read_bytes()
     graph = lif_graph(unwritable=None)
-    with pytest.raises(sj_nir.NIRGraphError, match="cannot be written"):
+    with pytest.raises(
+        sj_nir.NIRGraphError, match="'lif', field 'metadata/unwritable': NoneType cannot be written"
+    ):
         sj_nir.write_graph(file, graph)
     assert file.read_bytes() == before
     assert [entry.name for entry in file.parent.iterdir()] == ["net.nir"]
@@ -195,6 +210,51 @@ def test_names_that_break_files_are_refused(tmp_path, name):
     graph = lif_graph()
     graph.nodes[name] = graph.nodes.pop("lif")
     with pytest.raises(sj_nir.NIRGraphError, match=r"must not be empty, '\.' or contain"):
+        sj_nir.write_graph(tmp_path / "net.nir", graph)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_pipes_are_neither_waited_for_nor_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(sj_nir.NIRFileError, match="from a regular file"):
+        sj_nir.read_graph(tmp_path / "pipe")
+    with pytest.raises(PermissionError, match="device or pipe"):
+        sj_nir.write_graph(tmp_path / "pipe", lif_graph())
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_the_longest_names_of_files_can_be_written(tmp_path):
+    file = tmp_path / ("\u5c64" * 85)  # 255 bytes
+    sj_nir.write_graph(file, lif_graph())
+    assert len(sj_nir.read_graph(file).nodes) == 3
+
+
+def test_single_numbers_and_lists_of_texts_are_written_again(file):
+    def change(content: h5py.File) -> None:
+        replace(content, "lif/v_threshold", np.float32(1.5))
+        for field in ("r", "tau", "v_leak", "v_reset"):
+            replace(content, f"lif/{field}", np.float32(0.5))
+        content["node/metadata/tags"] = ["a", "\u5c64"]
+        content["node/metadata/fixed"] = np.array([b"a", b"b"])
+
+    graph = sj_nir.read_graph(changed(file, change))
+    assert graph.metadata["tags"].tolist() == ["a", "\u5c64"]
+    assert graph.metadata["fixed"].tolist() == ["a", "b"]
+    graph.metadata["more"] = np.array(["c"])
+    sj_nir.write_graph(file, graph)
+    again = sj_nir.read_graph(file)
+    assert again.nodes["lif"].v_threshold == np.float32(1.5)
+    assert np.asarray(again.nodes["lif"].v_threshold).dtype == np.float32
+    assert [again.metadata[key].tolist() for key in ("tags", "fixed", "more")] == [
+        ["a", "\u5c64"],
+        ["a", "b"],
+        ["c"],
+    ]
+
+
+def test_metadata_whose_names_would_change_are_refused(tmp_path):
+    graph = lif_graph(**{"a/b": 1})
+    with pytest.raises(sj_nir.NIRGraphError, match="'lif', field 'metadata/a/b': a name in a file"):
         sj_nir.write_graph(tmp_path / "net.nir", graph)
 
 

@@ -140,5 +140,22 @@ def test_metadata_that_lead_away_are_named(file):
         sj_nir.read_graph(file)
 
 
+def test_texts_that_are_none_are_named(file):
+    with h5py.File(file, "r+") as content:
+        content["node/metadata/bytes"] = b"\xff\xfe"
+    with pytest.raises(sj_nir.NIRFileError, match="field 'metadata/bytes': cannot be read"):
+        sj_nir.read_graph(file)
+
+
+def test_a_huge_chunk_is_not_unpacked_for_a_few_numbers(file):
+    with h5py.File(file, "r+") as content:
+        del content[WEIGHT]
+        content.create_dataset(
+            WEIGHT, shape=(9,), maxshape=(None,), chunks=(1 << 28,), dtype="i4", scaleoffset=0
+        )
+    with pytest.raises(sj_nir.NIRFileError, match="'weight': declares 1073741824 bytes"):
+        sj_nir.read_graph(file)
+
+
 def test_the_file_itself_is_read(file):
     assert sj_nir.read_graph(file).nodes["sub"].metadata == {"note": "x"}

@@ -483,3 +483,34 @@ def test_sums_of_different_shapes_are_refused() -> None:
     graph.edges.append(("input", "output"))
     with pytest.raises(sj_nir.NIRGraphError, match=r"\(3,\) from 'n0', \(2,\) from 'input'"):
         compile_graph(graph, DT)
+
+
+# what metadata say
+
+
+@pytest.mark.parametrize("dt", [0, -1.0, np.zeros(0), np.array([1e-3, 1e-4]), "short", np.nan])
+def test_a_wrong_dt_in_the_metadata_is_named(dt: Any) -> None:
+    graph = chain((1,), nir.I(np.ones(1)))
+    graph.metadata["sj_nir"] = {"dt": dt}
+    with pytest.raises(sj_nir.NIRGraphError, match=r"^field 'metadata/sj_nir/dt': expected"):
+        interpret(graph, ones(1, 1))
+    assert interpret(graph, ones(1, 1), DT).out.shape == (1, 1, 1)
+
+
+@pytest.mark.parametrize("entry", ["reset", "fire"])
+def test_words_in_the_metadata_that_are_arrays_are_named(entry: str) -> None:
+    node = nir.IF(np.ones(1), np.ones(1), metadata={"sj_nir": {entry: np.array(["a", "b"])}})
+    with pytest.raises(sj_nir.NIRGraphError, match=f"'n0', field 'metadata/sj_nir/{entry}'"):
+        compile_graph(chain((1,), node))
+
+
+def test_a_time_constant_of_one_step_may_be_rounded_to_float32() -> None:
+    tau = np.full(1, 1e-4, np.float32)
+    assert float(tau[0]) < 1e-4
+    leak = nir.LI(tau=tau, r=np.ones(1), v_leak=np.zeros(1))
+    assert interpret(chain((1,), leak), ones(1, 1), 1e-4).out[0, 0, 0] == pytest.approx(1.0)
+
+
+def test_a_delay_beyond_all_steps_gives_zeros() -> None:
+    graph = chain((2,), nir.Delay(np.array([1e300, DT])))
+    assert interpret(graph, ones(3, 2), DT).out[:, 0].tolist() == [[0, 0], [0, 1], [0, 1]]

@@ -110,3 +110,37 @@ def test_names_with_the_separator_are_refused():
     graph.edges[:] = [("i", "a/b"), ("a/b", "o")]
     with pytest.raises(sj_nir.NIRGraphError, match="node 'a/b': a name must not contain '/'"):
         flattened(graph)
+
+
+def in_series(count: int, *outs: str) -> nir.NIRGraph:
+    """Nested graphs that pass their Input on to each of `outs`, one behind the other."""
+    nodes: dict[str, nir.NIRNode] = {
+        f"s{k}": nest(" ".join(f"i-{out}" for out in outs)) for k in range(count)
+    }
+    edges = [
+        (f"s{k}.{out}", f"s{k + 1}" if k + 1 < count else "o") for k in range(count) for out in outs
+    ]
+    nodes |= {"i": nir.Input(np.array([2])), "o": nir.Output(np.array([2]))}
+    return nir.NIRGraph(nodes, [("i", "s0"), *edges], type_check=False)
+
+
+def test_a_long_series_of_nested_graphs_passes_values_on():
+    graph = in_series(1500, "o")
+    assert run(graph, [1.0, 2.0]).tolist() == [[1.0, 2.0]]
+    assert sj_nir.interpret(graph, np.ones((1, 1, 2))).out.tolist() == [[[1.0, 1.0]]]
+
+
+def test_values_that_are_passed_on_twice_count_twice():
+    graph = in_series(3, "oa", "ob")
+    assert run(graph, [1.0, 2.0]).tolist() == [[8.0, 16.0]]
+    assert sj_nir.interpret(graph, np.ones((1, 1, 2))).out.tolist() == [[[8.0, 8.0]]]
+
+
+def test_edges_may_not_multiply_without_bound():
+    graph = in_series(60, "oa", "ob")
+    with pytest.raises(
+        sj_nir.NIRGraphError, match=r"'s\d+/i': edges .* multiply to more than 65536"
+    ):
+        sj_nir.import_from_nir(graph)
+    with pytest.raises(sj_nir.NIRGraphError, match=r"'s\d+/\w+': edges .* more than 65536"):
+        sj_nir.interpret(graph, np.ones((1, 1, 2)))

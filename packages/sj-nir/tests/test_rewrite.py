@@ -92,3 +92,15 @@ def test_two_edges_between_the_same_nodes_cannot_be_flattened() -> None:
     )
     with pytest.raises(sj_nir.NIRGraphError, match="edge 'input' -> 'output' is there more than"):
         without_nesting(nested(through, ("input", "output")))
+
+
+def test_one_number_is_not_made_as_many_as_a_hostile_shape_says() -> None:
+    one = dict.fromkeys(("tau", "r", "v_leak"), np.float64(1.0))
+    shape = np.array([2**40, 2**40])
+    graph = nir.NIRGraph(
+        {"i": nir.Input(shape), "li": nir.LI(**one), "o": nir.Output(shape)},
+        [("i", "li"), ("li", "o")],
+        type_check=False,
+    )
+    with pytest.raises(sj_nir.NIRGraphError, match=r"node 'li': gets .* more than"):
+        completed(graph)

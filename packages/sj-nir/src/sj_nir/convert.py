@@ -8,6 +8,7 @@ from typing import Any
 import nir
 import numpy as np
 from torch import fx, nn
+from torch.nn.utils import parametrize
 
 from sj_neurons.base import MemoryModule
 
@@ -224,6 +225,11 @@ def _advice(module: nn.Module) -> str:
     reason = reason_against(module)
     if reason is not None:
         return reason
+    if parametrize.is_parametrized(module):
+        return (
+            "its parameters are computed from others; call remove_parametrizations of "
+            "torch.nn.utils.parametrize on it, or on that of a copy of the network"
+        )
     parents = [base for base in type(module).__mro__[1:] if base is not nn.Module]
     known = next((base.__name__ for base in parents if has_row(base)), None)
     if known is not None:

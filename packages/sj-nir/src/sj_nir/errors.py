@@ -14,8 +14,8 @@ class NIRError(ValueError):
     """
 
     def __init__(self, message: str, *, node: str | None = None, field: str | None = None) -> None:
-        where = "" if node is None else f"node {node!r}"
-        where += "" if field is None else f", field {field!r}"
+        places = [("node", node), ("field", field)]
+        where = ", ".join(f"{kind} {name!r}" for kind, name in places if name is not None)
         super().__init__(f"{where}: {message}" if where else message)
         self.node = node
         self.field = field

@@ -19,7 +19,7 @@ import nir
 import numpy as np
 
 from .errors import NIRError, NIRFileError, NIRGraphError
-from .hdf5 import read_tree
+from .hdf5 import read_tree, write_tree
 from .nesting import SEPARATOR
 from .topology import in_flow_order
 
@@ -31,6 +31,10 @@ _TYPES: dict[str, type[nir.NIRNode]] = {
     if isinstance(kind, type) and issubclass(kind, nir.NIRNode) and kind is not nir.NIRNode
 }
 _BASE_FIELDS = {"input_type", "output_type", "metadata"}
+# what constructors of the nir library raise
+_UNFIT = (
+    ValueError, AssertionError, TypeError, AttributeError, LookupError, ArithmeticError,
+)  # fmt: skip
 _OPTIONAL = {"input_shape", "v_reset", "w_in"}  # absent in older files
 
 
@@ -48,8 +52,10 @@ def read_graph(path: str | os.PathLike[str]) -> nir.NIRGraph:
         raise FileNotFoundError(f"{file}: no such file")
     if file.is_dir():
         raise IsADirectoryError(f"{file} is a folder; give a file")
+    if not file.is_file():  # opening a pipe would wait for ever
+        raise NIRFileError(f"{file}: HDF5 can only be read from a regular file")
     tree = read_tree(file, "node")
-    if not isinstance(tree, dict) or tree.get("type") != "NIRGraph":
+    if not isinstance(tree, dict) or not _is(tree.get("type"), "NIRGraph"):
         raise NIRFileError(f"{file}: HDF5, but there is no NIR graph under /node")
     return _graph(tree, None)
 
@@ -60,14 +66,10 @@ def write_graph(path: str | os.PathLike[str], graph: nir.NIRGraph) -> None:
     Raises:
         FileNotFoundError, PermissionError, IsADirectoryError: the folder cannot be written to.
         NIRError: the disk is full.
-        NIRGraphError: something in the graph has no place in a file.
+        NIRGraphError: something in the graph has no place in a file; names node and field.
     """
-    _check_names_of_nodes(graph, "")
     whole = io.BytesIO()  # HDF5 ends the process when it closes a file on a full disk
-    try:
-        nir.write(whole, graph)  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError) as error:
-        raise NIRGraphError(f"{path}: the graph cannot be written ({error})") from error
+    write_tree(whole, "node", graph.to_dict(), nir.version)
     with atomic_path(Path(path)) as temporary:
         temporary.write_bytes(whole.getbuffer())
 
@@ -81,13 +83,13 @@ def _graph(tree: Mapping[str, Any], path: str | None) -> nir.NIRGraph:
         raise NIRGraphError("the graph has no group of nodes", node=path, field="nodes")
     if not isinstance(edges, np.ndarray) or (edges.size and edges.shape[1:] != (2,)):
         raise NIRGraphError("expected pairs of node names", node=path, field="edges")
-    pairs = [(_text(source), _text(target)) for source, target in edges.reshape(-1, 2)]
+    pairs = [(str(source), str(target)) for source, target in edges.reshape(-1, 2)]
     inside = "" if path is None else f"{path}{SEPARATOR}"
     made = {key: _node(value, inside + key) for key, value in nodes.items()}
     return nir.NIRGraph(
         nodes={name: made[name] for name in _in_flow_order(made, pairs)},
         edges=pairs,
-        metadata=tree.get("metadata", {}),
+        metadata=_metadata(tree, path),
         type_check=False,
     )
 
@@ -102,8 +104,15 @@ def _in_flow_order(names: Collection[str], edges: list[tuple[str, str]]) -> tupl
     return in_flow_order(dict.fromkeys([*mentioned, *names]), sources)
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _is(value: Any, text: str) -> bool:
+    return isinstance(value, str) and value == text
+
+
+def _metadata(tree: Mapping[str, Any], name: str | None) -> dict[str, Any]:
+    found = tree.get("metadata", {})
+    if not isinstance(found, dict):
+        raise NIRGraphError("expected a group of entries", node=name, field="metadata")
+    return found
 
 
 def _node(tree: Any, name: str) -> nir.NIRNode:
@@ -117,15 +126,27 @@ def _node(tree: Any, name: str) -> nir.NIRNode:
     if kind == "NIRGraph":
         return _graph(tree, name)
     values = {key: value for key, value in tree.items() if key not in ("type", "metadata")}
+    for field, value in values.items():
+        _check_value(value, name, field)
     node_class: Any = _TYPES[kind]
     arguments = _arguments(node_class, values, name)
     try:
-        return node_class(**arguments, metadata=tree.get("metadata", {}))
-    except (ValueError, AssertionError, TypeError, IndexError, ArithmeticError) as error:
+        return node_class(**arguments, metadata=_metadata(tree, name))
+    except _UNFIT as error:
         shapes = ", ".join(f"{key} {np.shape(value)}" for key, value in arguments.items())
         raise NIRGraphError(
             f"the fields of this {kind} do not fit together: {error} ({shapes})", node=name
         ) from error
+
+
+def _check_value(value: Any, name: str, field: str) -> None:
+    """Fields are numbers, and a padding may be a word."""
+    if isinstance(value, dict):
+        raise NIRGraphError("expected numbers, got a group", node=name, field=field)
+    if isinstance(value, str) and field == "padding":
+        return
+    if np.asarray(value).dtype.kind not in "biuf":
+        raise NIRGraphError(f"expected numbers, got {value!r}", node=name, field=field)
 
 
 def _arguments(kind: type[nir.NIRNode], values: dict[str, Any], name: str) -> dict[str, Any]:
@@ -159,17 +180,6 @@ def _check_names(
 # writing
 
 
-def _check_names_of_nodes(graph: nir.NIRGraph, inside: str) -> None:
-    for name, node in graph.nodes.items():
-        path = inside + name
-        if SEPARATOR in name or name in ("", "."):
-            raise NIRGraphError(
-                f"a name in a file must not be empty, '.' or contain {SEPARATOR!r}", node=path
-            )
-        if isinstance(node, nir.NIRGraph):
-            _check_names_of_nodes(node, path + SEPARATOR)
-
-
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary path in the folder of `target` that replaces it when the block ends well."""
@@ -178,7 +188,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise FileNotFoundError(f"{target}: folder {folder} does not exist; create it first")
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; give a file name")
-    temporary = folder / f".{target.name[:100]}.{secrets.token_hex(6)}"
+    if target.exists() and not target.is_file():
+        raise PermissionError(f"{target}: is a device or pipe, which a file must not replace")
+    temporary = folder / f".{target.name[:20]}.{secrets.token_hex(6)}"
     try:
         # os.open, not mkstemp: the finished file gets the user's usual permissions
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

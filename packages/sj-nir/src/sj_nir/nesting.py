@@ -19,6 +19,7 @@ __all__ = ["FlatGraph", "Gate", "flattened"]
 
 SEPARATOR = "/"  # no name in a file contains it
 _DEEPEST = 50
+_MOST_EDGES = 1 << 16  # past nested graphs, which may double them at every level
 
 
 @dataclass(frozen=True)
@@ -120,21 +121,37 @@ class _Resolver:
 
     def __init__(self, nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]]) -> None:
         self.gates = {name for name, node in nodes.items() if SEPARATOR in name and _is_end(node)}
-        self.feeding: dict[str, list[str]] = {name: [] for name in self.gates}
+        feeding: dict[str, list[str]] = {name: [] for name in self.gates}
         for source, target in edges:
             if target in self.gates:
-                self.feeding[target].append(source)
+                feeding[target].append(source)
         self.known: dict[str, tuple[str, ...]] = {}
+        self.left = _MOST_EDGES
+        for name in nodes:
+            if name in self.gates:
+                self._follow(name, feeding)
 
-    def __call__(self, name: str, on_the_way: tuple[str, ...] = ()) -> tuple[str, ...]:
+    def __call__(self, name: str) -> tuple[str, ...]:
         if name not in self.gates:
             return (name,)
-        if name in on_the_way:
-            path = " -> ".join(repr(gate) for gate in (*on_the_way, name))
-            raise NIRGraphError(f"the loop {path} has no node with state")
-        if name not in self.known:
-            way = (*on_the_way, name)
-            self.known[name] = tuple(
-                found for source in self.feeding[name] for found in self(source, way)
-            )
-        return self.known[name]
+        found = self.known[name]
+        self.left -= len(found)
+        if self.left < 0:
+            raise NIRGraphError(f"edges through it multiply to more than {_MOST_EDGES}", node=name)
+        return found
+
+    def _follow(self, start: str, feeding: dict[str, list[str]]) -> None:
+        """Make `start` known, and what it needs before."""
+        way = {start: None}  # gates, each fed by the next
+        while way:
+            here = next(reversed(way))
+            unknown = (s for s in feeding[here] if s in self.gates and s not in self.known)
+            before = next(unknown, None)
+            if before is None:
+                self.known[here] = tuple(found for s in feeding[here] for found in self(s))
+                del way[here]
+            elif before in way:
+                path = " -> ".join(repr(gate) for gate in (*way, before))
+                raise NIRGraphError(f"the loop {path} has no node with state")
+            else:
+                way[before] = None

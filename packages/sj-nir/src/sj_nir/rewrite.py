@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import nir
@@ -13,6 +14,7 @@ from .interpreter import Program, SingleNumberError, compile_graph, flatten
 __all__ = ["completed", "without_nesting"]
 
 SHORTEST_STEP = 1e-12  # seconds; no time constant is shorter, so that none is refused
+MOST_NUMBERS = 1 << 28  # made of one number in a file
 _PER_NEURON = (
     "r", "tau", "tau_syn", "tau_mem", "v_leak", "v_threshold", "v_reset", "w_in",
     "scale", "threshold", "delay",
@@ -49,6 +51,10 @@ def _with_arrays(graph: nir.NIRGraph) -> Program:
             return compile_graph(graph, SHORTEST_STEP)
         except SingleNumberError as error:
             node: Any = flatten(graph).nodes[str(error.node)]
+            if math.prod(error.shape) > MOST_NUMBERS:
+                raise NIRGraphError(
+                    f"gets {error.shape}, more than {MOST_NUMBERS} numbers", node=error.node
+                ) from error
             for field in _PER_NEURON:
                 value = getattr(node, field, None)
                 if value is not None and np.ndim(value) == 0:

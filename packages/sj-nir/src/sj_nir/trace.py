@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import keyword
+import operator
 from typing import Any
 
 import torch
@@ -79,12 +80,34 @@ def _outside_containers(module: nn.Module, path: str) -> Any:
 _CHAINS = (SeqToANNContainer, MultiStepContainer, StepModeContainer)
 
 
+class _Value(fx.Proxy):
+    """Traces `y += x` as what it is; a plain proxy would make it y = y + x."""
+
+    def _in_place(self, operation: Any, other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", operation, (self, other), {})
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._in_place(operator.iadd, other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._in_place(operator.isub, other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._in_place(operator.imul, other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._in_place(operator.itruediv, other)
+
+
 class _Tracer(fx.Tracer):
     """Keeps layers and neurons whole and looks into everything else."""
 
     def __init__(self) -> None:
         super().__init__()
         self._folding = False
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Value(node, self)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if _looked_into(m):

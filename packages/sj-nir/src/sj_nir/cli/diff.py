@@ -84,7 +84,7 @@ def _of_values(a: Any, b: Any, rtol: float, atol: float) -> str | None:
     x, y = np.asarray(a), np.asarray(b)
     if x.size <= 4 and x.dtype.kind in "iu" and y.dtype.kind in "iu":
         # a number stands for a pair of it
-        if np.array_equal(x, y) or (x.size != y.size and np.all(x == y)):
+        if np.array_equal(x, y) or (1 in (x.size, y.size) and np.all(x == y)):
             return None
         return f"{x.tolist()}, {y.tolist()}"
     if x.shape != y.shape:
@@ -92,7 +92,7 @@ def _of_values(a: Any, b: Any, rtol: float, atol: float) -> str | None:
     different = ~np.isclose(x, y, rtol=rtol, atol=atol, equal_nan=True)
     if not different.any():
         return None
-    gap = float(np.abs(x.astype(np.float64) - y.astype(np.float64))[different].max())
+    gap = float(np.abs(x[different].astype(np.float64) - y[different].astype(np.float64)).max())
     return f"{int(different.sum())} of {x.size} numbers differ, by at most {gap:.3g}"
 
 
@@ -103,7 +103,7 @@ def _of_metadata(where: str, first: Any, second: Any) -> Iterator[str]:
             yield f"- {where}, metadata {key!r}"
         elif key not in one:
             yield f"+ {where}, metadata {key!r}"
-        elif one[key] != two[key]:
+        elif one[key] != two[key] and repr(one[key]) != repr(two[key]):  # NaN equals NaN here
             yield f"{where}, metadata {key!r}: {one[key]!r}, {two[key]!r}"
 
 

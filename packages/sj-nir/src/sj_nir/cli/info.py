@@ -106,8 +106,10 @@ def _summary(value: Any) -> Any:
     array = np.asarray(value)
     if array.dtype.kind in "iu" and array.size <= 4:
         return array.tolist()
-    low, high = float(array.min()), float(array.max())
     shape = "x".join(map(str, array.shape)) or "number"
+    if not array.size:
+        return f"{shape} {array.dtype}"
+    low, high = float(array.min()), float(array.max())
     span = f"{low:.6g}" if low == high else f"{low:.6g} to {high:.6g}"
     return f"{shape} {array.dtype}, {span}"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -23,20 +25,31 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one subcommand; bad input ends with one line on standard error and status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files and nodes may be anything
+            stream.reconfigure(errors="backslashreplace")
     args = _build().parse_args(argv)
     handler: Handler = args.handler
     try:
         status = handler(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None if it was closed from the start
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`head`) left; python would complain once more when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return
-    except (NIRError, OSError) as error:
-        print(f"sj-nir {args.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
+    except (NIRError, OSError, MemoryError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _discard_output()
+        text = " ".join(str(error).split()) or "out of memory"
+        print(f"sj-nir {args.command}: error: {text}", file=sys.stderr)
         raise SystemExit(2) from None
     if status:
         raise SystemExit(status)
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _build() -> argparse.ArgumentParser:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
+from unicodedata import combining, east_asian_width
 from xml.sax.saxutils import escape
 
 import nir
@@ -44,7 +46,7 @@ class _Box:
 
     @property
     def width(self) -> float:
-        return max(map(len, self.lines)) * LETTER + 2 * PAD
+        return max(map(_columns, self.lines)) * LETTER + 2 * PAD
 
     @property
     def height(self) -> float:
@@ -75,7 +77,7 @@ def _boxes(flat: FlatGraph) -> dict[str, _Box]:
     boxes: dict[str, _Box] = {}
     for name, node in flat.nodes.items():
         kinds = (colours for kinds, colours in _COLOURS.items() if isinstance(node, kinds))
-        lines = [name, _described(node)]
+        lines = [_shown(name), _described(node)]
         if name in shapes:
             lines.append("x".join(map(str, shapes[name])) or "one number")
         boxes[name] = _Box(tuple(lines), *next(kinds, _OTHER))
@@ -86,13 +88,29 @@ def _described(node: nir.NIRNode) -> str:
     """The class and, for kernels, their sizes."""
     kind = type(node).__name__
     if isinstance(node, nir.Conv1d | nir.Conv2d):
-        size = "x".join(map(str, np.shape(node.weight)[2:]))
+        size = [str(i) for i in np.shape(node.weight)[2:]]
     elif isinstance(node, nir.SumPool2d | nir.AvgPool2d):
-        size = "x".join(str(int(i)) for i in np.broadcast_to(node.kernel_size, 2))
+        size = _texts(node.kernel_size)
+        size *= 2 if len(size) == 1 else 1
     else:
         return kind
-    stride = [int(i) for i in np.reshape(node.stride, -1)]
-    return f"{kind} {size}" + (f" /{stride[0]}" if max(stride) > 1 else "")
+    stride = _texts(node.stride)
+    stride = stride[:1] if len(set(stride)) == 1 else stride
+    return f"{kind} {'x'.join(size)}" + ("" if stride == ["1"] else f" /{'x'.join(stride)}")
+
+
+def _texts(numbers: Any) -> list[str]:
+    return [str(i) for i in np.ravel(numbers).tolist()]
+
+
+def _shown(text: str) -> str:
+    """Text for a label: control characters, which XML cannot hold, as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _columns(text: str) -> int:
+    """Characters of a monospace font that the text is wide."""
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in ("W", "F") else 1 for c in text)
 
 
 class _Picture:

@@ -6,7 +6,7 @@ edge to or from a nested graph means its one Input or Output, or names one of se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import nir
@@ -17,6 +17,7 @@ __all__ = ["FlatGraph", "flatten", "listed"]
 
 Edge = tuple[str, str]
 DEEPEST = 50
+MOST_EDGES = 1 << 16  # past gates, which may double them at every level
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def flatten(graph: nir.NIRGraph) -> FlatGraph:
     feeding: dict[str, list[str]] = {name: [] for name in nodes}
     for source, target in edges:
         feeding[target].append(source)
-    sources = {name: _behind_gates(name, feeding, gates) for name in nodes}
+    sources = _past_gates(feeding, gates)
     targets: dict[str, list[str]] = {name: [] for name in nodes if name not in gates}
     for name in targets:
         for source in sources[name]:
@@ -79,20 +80,49 @@ def flatten(graph: nir.NIRGraph) -> FlatGraph:
     )
 
 
-def _behind_gates(name: str, feeding: dict[str, list[str]], gates: Iterable[str]) -> list[str]:
-    """The sources of `name`, and in place of gates theirs."""
-    found: list[str] = []
-    waiting = [(source, (name,)) for source in reversed(feeding[name])]
-    while waiting:
-        source, way = waiting.pop()
-        if source not in gates:
-            found.append(source)
-        elif source in way:
-            shown = " -> ".join(repr(gate) for gate in (source, *way[way.index(source) :: -1]))
-            raise NIRGraphError(f"the loop {shown} has no node with state; put a neuron into it")
-        else:
-            waiting += [(before, (*way, source)) for before in reversed(feeding[source])]
+def _past_gates(feeding: dict[str, list[str]], gates: Collection[str]) -> dict[str, list[str]]:
+    """The sources of all nodes, and in place of gates theirs."""
+    found: dict[str, list[str]] = {}
+    edges = 0
+    for name in (*_fed_first(feeding, gates), *(name for name in feeding if name not in gates)):
+        found[name] = []
+        for source in feeding[name]:
+            found[name] += found[source] if source in gates else [source]
+            edges += len(found[source]) if source in gates else 0
+            if edges > MOST_EDGES:
+                raise NIRGraphError(
+                    f"edges through it multiply to more than {MOST_EDGES}", node=source
+                )
     return found
+
+
+def _fed_first(feeding: dict[str, list[str]], gates: Collection[str]) -> list[str]:
+    """The gates, each behind those that feed it."""
+    waiting = {name: sum(source in gates for source in feeding[name]) for name in gates}
+    fed: dict[str, list[str]] = {name: [] for name in gates}
+    for name in gates:
+        for source in feeding[name]:
+            if source in gates:
+                fed[source].append(name)
+    order = [name for name, count in waiting.items() if not count]
+    for name in order:  # grows on the way
+        for target in fed[name]:
+            waiting[target] -= 1
+            if not waiting[target]:
+                order.append(target)
+    if len(order) < len(waiting):
+        loop = _loop(feeding, waiting)
+        raise NIRGraphError(f"the loop {loop} has no node with state; put a neuron into it")
+    return order
+
+
+def _loop(feeding: dict[str, list[str]], waiting: dict[str, int]) -> str:
+    """A loop among the gates that still wait, walked backwards."""
+    walk = [next(name for name, count in waiting.items() if count)]
+    while walk[-1] not in walk[:-1]:
+        walk.append(next(source for source in feeding[walk[-1]] if waiting.get(source)))
+    start = walk.index(walk[-1])
+    return " -> ".join(repr(name) for name in reversed(walk[start:]))
 
 
 def _collect(

@@ -15,7 +15,7 @@ from ..files import read_graph
 from .fields import Shape, floats, shape_of
 from .flat import FlatGraph, flatten, listed
 from .outputs import Outputs, Recorder
-from .rule import Rule, recorded_number
+from .rule import Rule, recorded_single
 from .schedule import Component, Schedule, schedule
 from .stateful import NEURONS, Delay, Neuron
 from .stateless import Function, stateless
@@ -166,8 +166,8 @@ class Program:
         """Inputs or Outputs in the order that the exported network had them, else by name."""
 
         def place(name: str) -> tuple[float, str]:
-            number = recorded_number(self.graph.nodes[name], name, "position")
-            return (float("inf") if number is None else float(number.reshape(-1)[0])), name
+            number = recorded_single(self.graph.nodes[name], name, "position")
+            return (float("inf") if number is None else number), name
 
         return tuple(sorted(names, key=place))
 

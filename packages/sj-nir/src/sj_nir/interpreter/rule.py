@@ -19,6 +19,7 @@ __all__ = [
     "recorded_dt",
     "recorded_names",
     "recorded_number",
+    "recorded_single",
     "recorded_word",
 ]
 
@@ -109,7 +110,7 @@ def recorded_word(node: nir.NIRNode, name: str, entry: str, choices: tuple[str, 
         NIRGraphError: it is not one of `choices`.
     """
     value = _entry(node, entry)
-    if value is None or value in choices:
+    if value is None or (isinstance(value, str) and value in choices):
         return value
     raise NIRGraphError(
         f"expected one of {choices}, got {value!r}", node=name, field=f"metadata/{_KEY}/{entry}"
@@ -133,6 +134,24 @@ def recorded_number(node: nir.NIRNode, name: str | None, entry: str) -> np.ndarr
     return numbers.astype(np.float64)
 
 
+def recorded_single(node: nir.NIRNode, name: str | None, entry: str) -> float | None:
+    """The one number stored as `entry`, `None` if there is none.
+
+    Raises:
+        NIRGraphError: it is not one finite number.
+    """
+    numbers = recorded_number(node, name, entry)
+    if numbers is None:
+        return None
+    if numbers.size != 1:
+        raise NIRGraphError(
+            f"expected one number, got shape {numbers.shape}",
+            node=name,
+            field=f"metadata/{_KEY}/{entry}",
+        )
+    return float(numbers.reshape(-1)[0])
+
+
 def recorded_names(node: nir.NIRNode, entry: str) -> tuple[str, ...]:
     """The names stored as keys under `entry`."""
     value = _entry(node, entry)
@@ -140,6 +159,14 @@ def recorded_names(node: nir.NIRNode, entry: str) -> tuple[str, ...]:
 
 
 def recorded_dt(graph: nir.NIRGraph) -> float | None:
-    """The seconds per step that the graph's metadata state."""
-    value = recorded_number(graph, None, "dt")
-    return None if value is None else float(value.reshape(-1)[0])
+    """The seconds per step that the graph's metadata state.
+
+    Raises:
+        NIRGraphError: it is not a positive number.
+    """
+    value = recorded_single(graph, None, "dt")
+    if value is not None and value <= 0:
+        raise NIRGraphError(
+            f"expected a positive number of seconds, got {value}", field=f"metadata/{_KEY}/dt"
+        )
+    return value

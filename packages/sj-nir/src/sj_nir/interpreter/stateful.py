@@ -13,6 +13,8 @@ from .rule import RESETS, THRESHOLDS, Rule, recorded_number, recorded_word
 
 __all__ = ["NEURONS", "Delay", "Neuron"]
 
+_ROUNDING = 1e-6  # a time constant of one step may be rounded to float32
+_LONGEST = 1 << 62  # steps
 NEURONS = (nir.I, nir.IF, nir.LI, nir.LIF, nir.CubaLI, nir.CubaLIF)
 
 
@@ -80,7 +82,7 @@ class Neuron:
                 raise NIRGraphError(
                     f"must be positive, got {shortest}", node=self.name, field=field
                 )
-            if shortest < dt:
+            if shortest < dt * (1.0 - _ROUNDING):
                 raise NIRGraphError(
                     f"{shortest:.12g} s is shorter than dt = {dt:.12g} s, so one Euler step would "
                     f"overshoot; use a dt of at most {shortest:.12g}",
@@ -152,7 +154,8 @@ class Delay:
             raise NIRGraphError(
                 f"must not be negative, got {delay.min()}", node=name, field="delay"
             )
-        self.steps = np.rint(delay / rule.dt).astype(np.int64)
+        with np.errstate(over="ignore"):
+            self.steps = np.minimum(np.rint(delay / rule.dt), _LONGEST).astype(np.int64)
         self.shape = self.steps.shape
         self.start(0)
 
