@@ -57,19 +57,21 @@ def written(folder: Path, steps: int, inputs: int = 700, hidden: int = 256) -> C
         return nir.Affine(weight=weight, bias=np.zeros(rows, np.float32))
 
     def current(size: int) -> nir.CubaLIF:
-        fields = {"tau_syn": 5 * DT, "tau_mem": 20 * DT, "r": 20.0, "v_leak": 0.0, "w_in": 5.0}
-        fields |= {"v_threshold": 1.0, "v_reset": 0.0}
-        return nir.CubaLIF(**{name: np.full(size, value) for name, value in fields.items()})
+        zero, one = np.zeros(size), np.ones(size)
+        membrane = {"v_leak": zero, "v_threshold": one, "v_reset": zero}
+        times = {"tau_syn": 5 * DT * one, "tau_mem": 20 * DT * one}
+        fields: dict[str, Any] = {**times, "r": 20 * one, "w_in": 5 * one, **membrane}
+        return nir.CubaLIF(**fields)
 
     graph = nir.NIRGraph(
         nodes={
-            "input": nir.Input(np.array([inputs])),
+            "input": nir.Input({"input": np.array([inputs])}),
             "fc1": affine(inputs, hidden),
             "lif1": current(hidden),
             "rec": affine(hidden, hidden),
             "fc2": affine(hidden, 20),
             "lif2": current(20),
-            "output": nir.Output(np.array([20])),
+            "output": nir.Output({"output": np.array([20])}),
         },
         edges=[
             ("input", "fc1"),
