@@ -11,6 +11,7 @@ from torch import Tensor
 from sj_neurons import neuron, ops, surrogate
 from sj_neurons.kernels import cpp
 from sj_neurons.kernels.stepwise import KernelSteps, TorchSteps, stepwise
+from sj_neurons.kernels.trace import trace
 
 T, N, C = 6, 2, 5
 
@@ -43,6 +44,14 @@ NODES: dict[str, Callable[..., neuron.BaseNode]] = {
 }
 needs_kernels = pytest.mark.skipif(cpp.why_unavailable() is not None, reason="needs a compiler")
 KINDS = [("torch", TorchSteps), pytest.param("cpp", KernelSteps, marks=needs_kernels)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kernels() -> None:
+    """All programs in one translation unit, which takes far less time to compile."""
+    if cpp.why_unavailable() is None:
+        programs = [trace(make()).program.text for make in NODES.values()]
+        cpp.prepare([(text, dtype) for text in programs for dtype in ("float32", "float64")])
 
 
 def values(dtype: torch.dtype = torch.float32) -> Tensor:
