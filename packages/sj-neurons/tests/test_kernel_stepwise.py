@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from sj_neurons import neuron, ops, surrogate
 from sj_neurons.kernels import cpp
@@ -153,6 +154,8 @@ def test_what_cannot_be_prepared(node, x):
 
 def test_gradients_need_the_neuron():
     assert stepwise(neuron.IFNode(), torch.zeros(N, C), T) is None
+    with torch.no_grad(), forward_ad.dual_level():
+        assert stepwise(neuron.IFNode(), torch.zeros(N, C), T) is None
 
 
 @pytest.mark.parametrize("backend", ["torch", pytest.param("cpp", marks=needs_kernels)])

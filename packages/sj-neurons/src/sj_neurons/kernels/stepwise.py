@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.autograd import forward_ad
 
 from . import cpp
 from .autograd import is_plain
@@ -44,7 +45,8 @@ def stepwise(node: BaseNode, x: Tensor, steps: int) -> KernelSteps | TorchSteps 
         ValueError: a state or a tensor of the neuron does not fit the input.
     """
     fits = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and is_plain(x)
-    if torch.is_grad_enabled() or not fits or node.backend == "cupy" or node._overrides_hooks:
+    derived = torch.is_grad_enabled() or forward_ad._current_level >= 0
+    if derived or not fits or node.backend == "cupy" or node._overrides_hooks:
         return None
     call = None if node.backend == "torch" else call_for(node, x)
     if call is not None:
