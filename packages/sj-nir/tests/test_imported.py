@@ -94,6 +94,35 @@ def test_it_follows_the_usual_functions(net, x):
     assert net.eval().training is False
 
 
+def test_without_gradients_values_are_the_same_to_the_bit(net, x):
+    functional.set_step_mode(net, "m")
+    x_seq = torch.stack([x, x * 2, x * 0, x, x])
+    expected = [net(x_seq) for _ in range(2)]
+    functional.reset_net(net)
+    with torch.no_grad():
+        found = [net(x_seq) for _ in range(2)]
+    for (out, state), (expected_out, expected_state) in zip(found, expected, strict=True):
+        assert torch.equal(out, expected_out)
+        for name in ("_1", "_3"):
+            assert torch.equal(state[name]["v"], expected_state[name]["v"])
+
+
+@pytest.mark.parametrize("path", ["", "_0", "_1", "_1.surrogate_function"])
+def test_hooks_are_called_without_gradients(net, x, path):
+    functional.set_step_mode(net, "m")
+    calls = []
+    net.get_submodule(path).register_forward_hook(lambda *_: calls.append(path))
+    with torch.no_grad():
+        net(x.expand(7, 5, 3))
+    assert len(calls) == (7 if path.endswith("function") else 1)
+
+
+def test_forward_may_be_replaced(net, x):
+    net.forward = lambda *inputs: ("replaced", inputs[-1])
+    with torch.no_grad():
+        assert net(x)[0] == "replaced"
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::UserWarning:torch")
 def test_it_compiles(net, x):
     expected = [net(x)[0] for _ in range(3)]

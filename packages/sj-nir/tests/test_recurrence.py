@@ -11,7 +11,8 @@ from torch import Tensor
 
 import sj_nir
 from sj_neurons import functional
-from sj_nir.recurrence import Loop
+from sj_neurons.neuron import LIFNode
+from sj_nir.recurrence import EXTERNAL, INNER, PREVIOUS, Loop, LoopNode
 
 T, N = 6, 3
 
@@ -180,6 +181,41 @@ def test_a_delay_in_a_loop_adds_to_its_step():
         net = sj_nir.import_from_nir(graph, dt=9e-4, step_mode=step_mode)
         out = net(pulse)[0] if step_mode == "m" else torch.stack([net(x)[0] for x in pulse])
         assert out.flatten().tolist() == [1, 0, 0, 1, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("backend", ["torch", "auto"])
+@pytest.mark.parametrize("cut", ["neuron", "current"])
+def test_without_gradients_values_are_the_same_to_the_bit(backend, cut):
+    net = sj_nir.import_from_nir(recurrent(), step_mode="m", cut=cut)
+    functional.set_backend(net, backend)
+    x = x_seq()
+    expected = [net(x) for _ in range(2)]
+    functional.reset_net(net)
+    with torch.no_grad():
+        found = [net(x) for _ in range(2)]
+    for (out, state), (expected_out, expected_state) in zip(found, expected, strict=True):
+        assert torch.equal(out, expected_out)
+        for name, memory in expected_state.items():
+            for key, value in (memory or {}).items() if isinstance(memory, dict) else ():
+                assert torch.equal(state[name][key], value)
+            if isinstance(memory, Tensor):
+                assert torch.equal(state[name], memory)
+                assert state[name].untyped_storage().nbytes() == memory.nbytes
+
+
+@pytest.mark.parametrize("backend", ["torch", "auto"])
+def test_nodes_of_a_loop_that_share_a_module_share_its_state(backend):
+    node = LIFNode(3.0, backend=backend)
+    nodes = (
+        LoopNode("a", ((EXTERNAL, 0), (PREVIOUS, 0))),
+        LoopNode("b", ((INNER, 0), (EXTERNAL, 0))),
+    )
+    loop = Loop({"a": node, "b": node}, nodes, ((1, (4,)),), (1,), step_mode="m")
+    x = torch.randn(T, N, 4, generator=torch.Generator().manual_seed(1)) * 4
+    expected, v = loop(x), node.v
+    functional.reset_net(loop)
+    with torch.no_grad():
+        assert torch.equal(loop(x), expected) and torch.equal(node.v, v)
 
 
 def test_several_outputs_of_a_loop():

@@ -16,9 +16,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 
 from sj_neurons.base import MemoryModule
+
+from .stepper import is_watched, sequence_call
 
 __all__ = ["META", "Contents", "ImportedNet"]
 
@@ -59,7 +62,11 @@ class ImportedNet(fx.GraphModule):
             )
         if state is not None:
             self.load_states(state)
-        output, _ = super().__call__(*values, state)
+        replaced = "forward" in vars(self) or is_watched(self)
+        if replaced or torch.is_grad_enabled() or torch.compiler.is_compiling():
+            output, _ = super().__call__(*values, state)
+        else:
+            output, _ = type(self).forward(_Quick(self), *values, state)  # pyright: ignore[reportArgumentType]
         if by_name:
             outputs = output if len(self.output_names) > 1 else (output,)
             output = dict(zip(self.output_names, outputs, strict=True))
@@ -135,6 +142,16 @@ class ImportedNet(fx.GraphModule):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (*super().__reduce__(), self.meta)
+
+
+class _Quick:
+    """Stands for a network in its `forward`, with the quickest calls of its modules."""
+
+    def __init__(self, net: ImportedNet) -> None:
+        self._net = net
+
+    def __getattr__(self, name: str) -> Any:
+        return sequence_call(getattr(self._net, name))
 
 
 def _by_name(inputs: Mapping[str, Any], names: tuple[str, ...]) -> list[Any]:

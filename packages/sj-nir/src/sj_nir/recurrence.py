@@ -80,16 +80,21 @@ class Loop(MemoryModule):
             return super().multi_step_forward(*inputs)
         steps = zip(*(x_seq.unbind(0) for x_seq in inputs), strict=True)
         previous = self._previous(inputs[0][0])
-        runs = [stepper(self._modules[node.attribute]) for node in self.nodes]
+        modules = [self._modules[node.attribute] for node in self.nodes]
+        count = len(inputs[0])  # nodes may share a module, and then its state
+        by_module = {id(m): stepper(m, count * modules.count(m)) for m in modules}
+        runs = [by_module[id(module)] for module in modules]
         found: list[list[Tensor]] = []
         for step in steps:
             values = self._step(step, previous, runs)
             previous = [values[number] for number, _ in self.delayed]
             found.append([values[number] for number in self.outputs])
-        for run in runs:
+        for run in by_module.values():
             if isinstance(run, NodeStepper):
                 run.finish()
-        self._memories.update(zip(self.memory_names, previous, strict=True))
+        # copies: an output may be a view of those of all steps
+        last = [value.clone() for value in previous]
+        self._memories.update(zip(self.memory_names, last, strict=True))
         stacked = tuple(torch.stack(items) for items in zip(*found, strict=True))
         return stacked[0] if len(stacked) == 1 else stacked
 
@@ -115,9 +120,9 @@ class Loop(MemoryModule):
         values: list[Tensor] = []
         known = {EXTERNAL: inputs, INNER: values, PREVIOUS: previous}
         for node, run in zip(self.nodes, runs, strict=True):
-            (kind, place), *others = node.terms
-            total = known[kind][place]
-            for kind, place in others:
-                total = total + known[kind][place]
+            total = None
+            for kind, place in node.terms:
+                term = known[kind][place]
+                total = term if total is None else total + term
             values.append(run(total))
         return values

@@ -16,6 +16,7 @@ The stages, as they follow each other:
                     compile_cuda.py   CuPy
     run             select.py         which backend, which program
                     run.py            parameters and states of a call
+                    stepwise.py       single steps, prepared once for a sequence
                     autograd.py       the differentiable operator
                     operators.py      the same for torch.compile and torch.export
                     layout.py         tensors as rows of neurons

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +18,16 @@ from .emit_cpp import backward_call, cpp_source, forward_call, prelude
 from .plan import plan
 from .shipped import kernel_name, shipped_library
 
-__all__ = ["DTYPES", "CompilerError", "backward", "forward", "parts_of", "prepare"]
+__all__ = [
+    "DTYPES",
+    "Arguments",
+    "CompilerError",
+    "backward",
+    "forward",
+    "forward_arguments",
+    "parts_of",
+    "prepare",
+]
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
 
@@ -104,11 +113,20 @@ def _streams(written: Tensor | None) -> bool:
     return written is not None and written.numel() * written.element_size() >= _STREAM_BYTES
 
 
-def _call(
-    function: Any, names: Sequence[str], values: dict[str, int], numbers: Sequence[float]
-) -> None:
+class Arguments(NamedTuple):
+    """A kernel and what it is called with: `function(integers, numbers)`."""
+
+    function: Any
+    integers: Any
+    numbers: Any
+    names: tuple[str, ...]  # of the integers
+
+
+def _arguments(
+    function: Any, names: tuple[str, ...], values: dict[str, int], numbers: Sequence[float]
+) -> Arguments:
     integers = (ctypes.c_int64 * len(names))(*[values[name] for name in names])
-    function(integers, (ctypes.c_double * len(numbers))(*numbers))
+    return Arguments(function, integers, (ctypes.c_double * len(numbers))(*numbers), names)
 
 
 def forward(
@@ -123,7 +141,24 @@ def forward(
     v_seq: Tensor | None,
     last: Sequence[Tensor | None],
 ) -> None:
-    """Run the step T times; fills `spikes`, `v_seq` and `last`.
+    """Run the step T times; fills `spikes`, `v_seq` and `last`: see :func:`forward_arguments`."""
+    made = forward_arguments(program, x, T, states, parameters, numbers, rest, spikes, v_seq, last)
+    made.function(made.integers, made.numbers)
+
+
+def forward_arguments(
+    program: str,
+    x: Tensor,
+    T: int,
+    states: Sequence[Tensor | None],
+    parameters: Sequence[Parameter],
+    numbers: Sequence[float],
+    rest: Sequence[float],
+    spikes: Tensor,
+    v_seq: Tensor | None,
+    last: Sequence[Tensor | None],
+) -> Arguments:
+    """What runs the step T times and fills `spikes`, `v_seq` and `last`.
 
     Args:
         program: text of the program.
@@ -147,7 +182,7 @@ def forward(
     for i, (first, final) in enumerate(zip(states, last, strict=True)):
         values[f"v_first{i}"], values[f"v_last{i}"] = _address(first), _address(final)
     _add_parameters(values, parameters)
-    _call(kernel.forward, kernel.forward_call, values, (*numbers, *rest))
+    return _arguments(kernel.forward, kernel.forward_call, values, (*numbers, *rest))
 
 
 def parts_of(N: int) -> int:
@@ -197,7 +232,8 @@ def backward(
         values[f"gp_data{i}"] = _address(gradient)
         apart = gradient is not None and gradient.shape[0] > 1  # the parts have rows of their own
         values[f"gp_stride{i}"] = _time_stride(gradient) if apart else 0
-    _call(kernel.backward, kernel.backward_call, values, (*numbers, *rest))
+    made = _arguments(kernel.backward, kernel.backward_call, values, (*numbers, *rest))
+    made.function(made.integers, made.numbers)
 
 
 def _time_stride(tensor: Tensor | None) -> int:

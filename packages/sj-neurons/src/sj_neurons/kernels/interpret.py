@@ -14,9 +14,9 @@ from .graph import Graph
 from .plan import plan
 from .trace import ON_TENSORS
 
-__all__ = ["run_by_torch"]
+__all__ = ["OPERATIONS", "run_by_torch"]
 
-_OPERATIONS: dict[str, Any] = {
+OPERATIONS: dict[str, Any] = {
     **ON_TENSORS, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
     "eq": operator.eq, "ne": operator.ne, "not": torch.logical_not, "and": torch.logical_and,
     "or": torch.logical_or, "minimum": torch.minimum, "maximum": torch.maximum,
@@ -54,7 +54,7 @@ def _evaluated(
             spike, u, derivative = (values[i] for i in node.args)
             values[index] = _Spike.apply(u, spike, derivative)
         else:
-            values[index] = _OPERATIONS[node.op](*(values[i] for i in node.args))
+            values[index] = OPERATIONS[node.op](*(values[i] for i in node.args))
     return values
 
 

@@ -16,7 +16,7 @@ from .trace import Recipe, Trace, state_names, trace
 if TYPE_CHECKING:
     from ..neuron.base import BaseNode
 
-__all__ = ["Call", "call_of", "require", "trace_for", "watched_values", "why_not"]
+__all__ = ["Call", "call_of", "kept_trace", "require", "trace_for", "watched_values", "why_not"]
 
 _DTYPES = {
     "cpp": (torch.float32, torch.float64, torch.bfloat16),
@@ -95,6 +95,19 @@ def call_of(node: BaseNode, device: str, dtype: torch.dtype) -> Call | None:
         call = None
     kept[asked, device, dtype] = (made, call)
     return call
+
+
+def kept_trace(node: BaseNode) -> Trace:
+    """The trace of the step of `node`, made anew only where it does not hold any more.
+
+    Raises:
+        TraceError: the step cannot be fused; says why.
+    """
+    kept: dict[Any, tuple[Trace, Call | None]] = node.__dict__.setdefault("_calls", {})
+    found = kept.get("trace")
+    if found is None or not found[0].still_holds():
+        found = kept["trace"] = (trace(node), None)
+    return found[0]
 
 
 def trace_for(node: BaseNode, backend: str) -> Trace:

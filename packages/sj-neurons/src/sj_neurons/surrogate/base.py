@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from .. import ops
 from .._arguments import checked_number
@@ -122,7 +123,7 @@ class SurrogateFunction(nn.Module):
     @classmethod
     def spiking_function(cls, x: Tensor, *parameters: float) -> Tensor:
         """Spikes of `x`; their gradient is `derivative`."""
-        if not torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        if not (torch.is_grad_enabled() or torch.compiler.is_compiling() or _is_forward_mode()):
             spikes = getattr(cls.spiking_op, "spikes", None)
             if spikes is not None:  # an autograd function takes longer than the rest of a step
                 return spikes(x, *parameters)
@@ -136,6 +137,11 @@ class SurrogateFunction(nn.Module):
     def extra_repr(self) -> str:
         shown = (*self.parameter_names, "spiking")
         return ", ".join(f"{name}={getattr(self, name)}" for name in shown)
+
+
+def _is_forward_mode() -> bool:
+    """Whether derivatives are taken forwards, which `torch.no_grad()` does not end."""
+    return forward_ad._current_level >= 0
 
 
 class SharpenedSurrogate(SurrogateFunction):

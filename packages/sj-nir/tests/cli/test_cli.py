@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,75 +18,13 @@ import pytest
 import sj_nir
 from sj_nir.cli import main
 
-T, N = 8, 2
+# what fixtures build or run
+Graphs = Callable[..., nir.NIRGraph]
+Refused = Callable[..., str]
 
 
 def full(n: int, **values: float) -> dict[str, Any]:
     return {field: np.full(n, value) for field, value in values.items()}
-
-
-def lif(n: int = 3, **changes: float) -> nir.LIF:
-    values = {"tau": 1e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.2, "v_reset": 0.0}
-    return nir.LIF(**full(n, **{**values, **changes}))
-
-
-def recurrent(bias: float = 0.0, **changes: float) -> nir.NIRGraph:
-    """input 2 -> fc -> lif 3 -> output, with rec around lif."""
-    weight = np.linspace(-1, 1, 9).reshape(3, 3)
-    return nir.NIRGraph(
-        nodes={
-            "input": nir.Input(np.array([2])),
-            "fc": nir.Affine(np.ones((3, 2)), np.array([0.1, 0.2, 0.3])),
-            "lif": lif(**changes),
-            "rec": nir.Affine(weight, np.full(3, bias)),
-            "output": nir.Output(np.array([3])),
-        },
-        edges=[("input", "fc"), ("fc", "lif"), ("lif", "rec"), ("rec", "lif"), ("lif", "output")],
-        metadata={"made": "by hand", "numbers": np.arange(2)},
-        type_check=False,
-    )
-
-
-def nested() -> nir.NIRGraph:
-    inner = recurrent()
-    return nir.NIRGraph(
-        nodes={
-            "input": nir.Input(np.array([2])),
-            "rnn": inner,
-            "out": nir.Linear(np.ones((1, 3))),
-            "output": nir.Output(np.array([1])),
-        },
-        edges=[("input", "rnn"), ("rnn", "out"), ("out", "output")],
-        type_check=False,
-    )
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    sj_nir.write_graph(tmp_path / "net.nir", recurrent())
-    return tmp_path / "net.nir"
-
-
-@pytest.fixture
-def nested_file(tmp_path: Path) -> Path:
-    sj_nir.write_graph(tmp_path / "nested.nir", nested())
-    return tmp_path / "nested.nir"
-
-
-@pytest.fixture
-def x_seq() -> np.ndarray:
-    return np.random.default_rng(0).random((T, N, 2))
-
-
-def refused(capsys: pytest.CaptureFixture[str], *argv: Any) -> str:
-    """The one line of an error."""
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in argv])
-    assert caught.value.code == 2
-    captured = capsys.readouterr()
-    (line,) = captured.err.splitlines()
-    assert line.startswith(f"sj-nir {argv[0]}: error: ")
-    return line
 
 
 # the command as such
@@ -173,7 +112,7 @@ def test_info_as_json_of_a_nested_graph(
 
 
 def test_info_shows_what_there_is_of_a_wrong_graph(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recurrent: Graphs
 ) -> None:
     graph = recurrent()
     graph.edges.append(("lif", "nowhere"))
@@ -200,7 +139,7 @@ def test_check_of_a_sound_graph(file: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == f"{file}: ok, no warnings\n"
 
 
-def test_check_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str], recurrent: Graphs) -> None:
     graph = recurrent(bias=0.5, tau=5e-5)
     graph.nodes["lif"].metadata = {"sj_nir": {"reset": "soft"}}
     sum_up: Any = nir.IF(**full(3, r=1.0, v_threshold=0.0, v_reset=0.0))
@@ -229,19 +168,17 @@ def test_check_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert part in text
 
 
-def test_check_at_a_given_dt_refuses_a_shorter_tau(
-    file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_at_a_given_dt_refuses_a_shorter_tau(file: Path, refused: Refused) -> None:
     main(["check", str(file), "--dt", "1e-3"])
-    line = refused(capsys, "check", file, "--dt", "0.002")
+    line = refused("check", file, "--dt", "0.002")
     assert "node 'lif', field 'tau': 0.001 s is shorter than dt = 0.002 s" in line
 
 
-def test_check_names_node_and_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_names_node_and_field(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recurrent: Graphs, refused: Refused
+) -> None:
     sj_nir.write_graph(tmp_path / "bad.nir", recurrent(tau=-1.0))
-    assert "node 'lif', field 'tau': must be positive" in refused(
-        capsys, "check", tmp_path / "bad.nir"
-    )
+    assert "node 'lif', field 'tau': must be positive" in refused("check", tmp_path / "bad.nir")
 
 
 def test_check_finds_old_neurons_in_nested_graphs(
@@ -253,133 +190,12 @@ def test_check_finds_old_neurons_in_nested_graphs(
     assert "'rnn/lif': no v_reset" in capsys.readouterr().out
 
 
-# run
-
-
-def test_run_equals_the_interpreter(
-    file: Path, x_seq: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    np.save(tmp_path / "in.npy", x_seq)
-    argv = ["run", file, tmp_path / "in.npy", tmp_path / "out.npz", "--record", "lif"]
-    main([str(word) for word in [*argv, "--dt", "5e-4", "--reset", "soft", "--cut", "current"]])
-    expected = sj_nir.interpret(file, x_seq, 5e-4, reset="soft", cut="current", record=["lif"])
-    with np.load(tmp_path / "out.npz") as found:
-        assert found.files == ["output", "lif.out", "lif.v", "lif.h"]
-        np.testing.assert_array_equal(found["output"], expected.out)
-        np.testing.assert_array_equal(found["lif.v"], expected.traces["lif"]["v"])
-    assert f"output: [8, 2, 3], sum {expected.out.sum():.6g}" in capsys.readouterr().out
-
-
-def test_run_without_batch_axis_from_npz(file: Path, x_seq: np.ndarray, tmp_path: Path) -> None:
-    np.savez(tmp_path / "in.npz", input=x_seq[:, 0])
-    main(["run", str(file), str(tmp_path / "in.npz"), str(tmp_path / "out.npz")])
-    expected = sj_nir.interpret(file, x_seq[:, :1]).out[:, 0]
-    with np.load(tmp_path / "out.npz") as found:
-        np.testing.assert_array_equal(found["output"], expected)
-
-
-@pytest.mark.parametrize("cut", ["neuron", "current"])
-def test_run_with_torch_gives_the_same(
-    cut: str, file: Path, x_seq: np.ndarray, tmp_path: Path
-) -> None:
-    np.save(tmp_path / "in.npy", x_seq)
-    common = ["run", str(file), str(tmp_path / "in.npy")]
-    for backend in ("numpy", "torch"):
-        out = str(tmp_path / f"{backend}.npz")
-        main([*common, out, "--backend", backend, "--record", "rec", "--cut", cut])
-    with np.load(tmp_path / "numpy.npz") as ours, np.load(tmp_path / "torch.npz") as theirs:
-        np.testing.assert_array_equal(ours["output"], theirs["output"])
-        np.testing.assert_allclose(ours["rec.out"], theirs["rec.out"], atol=1e-6)
-
-
-def test_nir_data_go_in_and_out(nested_file: Path, tmp_path: Path) -> None:
-    spikes = np.random.default_rng(1).random((N, T, 2)) < 0.5
-    grid = nir.TimeGriddedData(spikes, 1e-4)
-    x_seq = spikes.swapaxes(0, 1).astype(float)
-    expected = sj_nir.interpret(nested_file, x_seq, record=["rnn/lif"])
-    observed = {"grid": grid, "events": grid.to_event(2 * T, 5e-5)}
-    valued = observed["events"]
-    observed["values"] = nir.ValuedEventData(
-        valued.idx, valued.time, valued.n_neurons, valued.t_max, (valued.idx >= 0) * 1.0
-    )
-    for name, data in observed.items():
-        source, target = tmp_path / f"{name}.h5", tmp_path / f"{name}.out.h5"
-        nir.write_data(source, nir.NIRGraphData({"input": nir.NIRNodeData({"seen": data})}))
-        main(["run", str(nested_file), str(source), str(target), "--record", "rnn/lif"])
-        found: Any = nir.read_data(str(target))
-        output = found.nodes["output"].observables["output"]
-        assert output.dt == 1e-4
-        np.testing.assert_array_equal(output.data, expected.out.swapaxes(0, 1))
-        inner = found.nodes["rnn"].nodes["lif"].observables
-        assert set(inner) == {"spikes", "v", "h"} and inner["spikes"].data.dtype == bool
-
-
-def save(path: Path, **arrays: Any) -> Path:
-    np.savez(path, **arrays)
-    return path
-
-
-def write_data(path: Path, **nodes: Any) -> Path:
-    nir.write_data(
-        path,
-        nir.NIRGraphData(
-            {k: nir.NIRNodeData({"spikes": v} if v else {}) for k, v in nodes.items()}
-        ),
-    )
-    return path
-
-
-def grid(steps: int, neurons: int, dt: float = 1e-4) -> nir.TimeGriddedData:
-    return nir.TimeGriddedData(np.zeros((1, steps, neurons), bool), dt)
-
-
-def test_inputs_that_do_not_fit(
-    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "text.npy").write_text("no array")
-    (tmp_path / "text.h5").write_text("no data")
-    late = nir.EventData(np.array([[0]]), np.array([[9.0]]), 2, 1e-3)
-    inputs = {
-        "none.npy: no such file": tmp_path / "none.npy",
-        "none.h5: no such file": tmp_path / "none.h5",
-        "text.npy: not a readable": tmp_path / "text.npy",
-        "text.h5: not a readable file of NIR data": tmp_path / "text.h5",
-        "with the arrays input": save(tmp_path / "two.npz", a=np.zeros(1), b=np.zeros(1)),
-        r"expected input [T, N, 2] or the same without N": save(
-            tmp_path / "flat.npz", input=np.zeros(2)
-        ),
-        "expected [T, B, 2], got [4, 1, 3]": save(tmp_path / "wide.npz", input=np.zeros((4, 3))),
-        "no data for the Input 'input'": write_data(tmp_path / "other.h5", x=grid(3, 2)),
-        "no data for the Input": write_data(tmp_path / "empty.h5", input=None),
-        "5 neurons for the Input 'input' of shape (2,)": write_data(
-            tmp_path / "many.h5", input=grid(3, 5)
-        ),
-        "its steps last 0.001 s, not dt = 0.0001 s": write_data(
-            tmp_path / "slow.h5", input=grid(3, 2, 1e-3)
-        ),
-        "events outside of t_max": write_data(tmp_path / "late.h5", input=late),
-    }
-    for text, source in inputs.items():
-        assert text in refused(capsys, "run", file, source, tmp_path / "o.npz")
-    assert not (tmp_path / "o.npz").exists()
-
-
-def test_run_refuses_other_arguments(
-    file: Path, x_seq: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = save(tmp_path / "in.npz", input=x_seq)
-    assert "ends in .npz or .h5" in refused(capsys, "run", file, source, tmp_path / "o.txt")
-    assert "does not exist" in refused(capsys, "run", file, source, tmp_path / "no" / "o.npz")
-    out = tmp_path / "o.npz"
-    assert "there is no node 'z'" in refused(capsys, "run", file, source, out, "--record", "z")
-    line = refused(capsys, "run", file, source, out, "--backend", "torch", "--record", "input")
-    assert "no module for node 'input'" in line
-
-
 # diff
 
 
-def test_diff(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diff(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], recurrent: Graphs
+) -> None:
     other = recurrent(tau=2e-3)
     other.edges.reverse()
     other.nodes["fc"] = nir.Linear(np.ones((3, 2)))
@@ -433,7 +249,7 @@ def test_diff_of_kernels_and_metadata(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_diff_of_empty_and_unequal_lists_of_integers(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recurrent: Graphs
 ) -> None:
     pools = [
         nir.AvgPool2d(np.array(size), np.array(1), np.array(0)) for size in ([1, 2], [1, 2, 3], [])
@@ -454,7 +270,7 @@ def test_diff_of_empty_and_unequal_lists_of_integers(
 
 
 def test_diff_within_nested_graphs_and_tolerances(
-    nested_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    nested_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], nested: Graphs
 ) -> None:
     other = nested()
     inner: Any = other.nodes["rnn"]
@@ -479,7 +295,11 @@ def test_diff_within_nested_graphs_and_tolerances(
 
 
 def test_convert_brings_an_old_file_up_to_date(
-    tmp_path: Path, x_seq: np.ndarray, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    x_seq: np.ndarray,
+    capsys: pytest.CaptureFixture[str],
+    recurrent: Graphs,
+    refused: Refused,
 ) -> None:
     graph = recurrent()
     path = tmp_path / "old.nir"
@@ -490,7 +310,7 @@ def test_convert_brings_an_old_file_up_to_date(
             value = content[f"node/nodes/lif/{field}"][0]  # pyright: ignore
             del content[f"node/nodes/lif/{field}"]
             content[f"node/nodes/lif/{field}"] = value
-    assert "(sj-nir convert does)" in refused(capsys, "check", path)
+    assert "(sj-nir convert does)" in refused("check", path)
     main(["convert", str(path), str(path)])
     main(["check", str(path)])
     assert capsys.readouterr().out.endswith("ok, no warnings\n")
@@ -500,9 +320,7 @@ def test_convert_brings_an_old_file_up_to_date(
     assert nir.read(path).nodes.keys() == graph.nodes.keys()
 
 
-def test_convert_flattens(
-    nested_file: Path, x_seq: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_convert_flattens(nested_file: Path, x_seq: np.ndarray, tmp_path: Path) -> None:
     main(["convert", str(nested_file), str(tmp_path / "flat.nir"), "--flatten"])
     flat = sj_nir.read_graph(tmp_path / "flat.nir")
     assert set(flat.nodes) == {"input", "rnn.fc", "rnn.rec", "rnn.lif", "out", "output"}
@@ -511,8 +329,10 @@ def test_convert_flattens(
     )
 
 
-def test_draw(nested_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_draw(
+    nested_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused: Refused
+) -> None:
     main(["draw", str(nested_file), str(tmp_path / "net.svg")])
     assert "rnn/lif" in (tmp_path / "net.svg").read_text(encoding="utf-8")
     assert capsys.readouterr().out == f"{tmp_path / 'net.svg'}\n"
-    assert "ends in .svg" in refused(capsys, "draw", nested_file, tmp_path / "net.png")
+    assert "ends in .svg" in refused("draw", nested_file, tmp_path / "net.png")
