@@ -55,6 +55,13 @@ def test_metadata_give_the_order_of_the_inputs():
     assert net.input_names == ("in_b", "in_a")
 
 
+@pytest.mark.parametrize("position", ["first", np.arange(2), np.nan])
+def test_a_wrong_place_in_the_metadata_is_named(position):
+    graph = two_by_two(a={"sj_nir": {"position": position}})
+    with pytest.raises(sj_nir.NIRGraphError, match="'in_a', field 'metadata/sj_nir/position'"):
+        sj_nir.import_from_nir(graph)
+
+
 def test_wrong_inputs_are_named():
     net = sj_nir.import_from_nir(two_by_two())
     with pytest.raises(TypeError, match=r"expected 2 inputs \(in_a, in_b\).* got 1"):

@@ -125,7 +125,7 @@ def in_series(count: int, *outs: str) -> nir.NIRGraph:
 
 
 def test_a_long_series_of_nested_graphs_passes_values_on():
-    graph = in_series(1500, "o")
+    graph = in_series(600, "o")
     assert run(graph, [1.0, 2.0]).tolist() == [[1.0, 2.0]]
     assert sj_nir.interpret(graph, np.ones((1, 1, 2))).out.tolist() == [[[1.0, 1.0]]]
 
@@ -144,3 +144,11 @@ def test_edges_may_not_multiply_without_bound():
         sj_nir.import_from_nir(graph)
     with pytest.raises(sj_nir.NIRGraphError, match=r"'s\d+/\w+': edges .* more than 65536"):
         sj_nir.interpret(graph, np.ones((1, 1, 2)))
+
+
+@pytest.mark.parametrize("shape", [np.uint64(2), np.array([np.inf]), np.array(2)])
+def test_a_shape_of_a_nested_graph_that_is_no_list_is_named(shape):
+    inner = nest("i-x x-o", x=linear(1.0))
+    inner.nodes["o"].output_type["output"] = shape
+    with pytest.raises(sj_nir.NIRGraphError, match="'sub/o', field 'shape': expected integers"):
+        sj_nir.import_from_nir(nest("i-sub sub-o", sub=inner))

@@ -13,7 +13,7 @@ import nir
 from torch import fx, nn
 
 from .imported import META, Contents, ImportedNet
-from .metadata import record_of
+from .metadata import number_in
 from .ops.table import Shape
 from .recurrence import EXTERNAL, INNER, PREVIOUS, Loop, LoopNode, Term
 from .topology import NEURONS, Topology
@@ -153,8 +153,8 @@ def _in_position(graph: nir.NIRGraph, kind: type[nir.NIRNode]) -> tuple[str, ...
     found = {name: node for name, node in graph.nodes.items() if isinstance(node, kind)}
 
     def place(name: str) -> tuple[float, str]:
-        position = record_of(found[name]).get(POSITION)
-        return (float("inf") if position is None else float(position)), name
+        position = number_in(found[name], name, POSITION)
+        return (float("inf") if position is None else position), name
 
     return tuple(sorted(found, key=place))
 

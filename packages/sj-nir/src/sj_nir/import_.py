@@ -20,7 +20,7 @@ from .files import read_graph
 from .metadata import record_of
 from .nesting import Gate, flattened
 from .ops.table import ImportOptions, Shape, op_of_node
-from .shapes import infer_shapes
+from .shapes import infer_shapes, stated_shape
 from .topology import Topology, analyse
 
 __all__ = ["import_from_nir"]
@@ -140,7 +140,7 @@ def _check_supported(graph: nir.NIRGraph) -> None:
 
 
 def _check_gate(gate: Gate, shapes: Mapping[str, Shape]) -> None:
-    stated = None if gate.shape is None else tuple(int(i) for i in gate.shape)
+    stated = None if gate.shape is None else stated_shape(gate.shape, gate.name, required=True)
     for source in gate.sources:
         if stated is not None and shapes[source] != stated:
             raise NIRGraphError(

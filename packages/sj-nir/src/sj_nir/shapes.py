@@ -14,7 +14,7 @@ from .errors import NIRGraphError, NotSupportedError
 from .ops.table import Shape, op_of_node
 from .topology import Topology
 
-__all__ = ["infer_shapes"]
+__all__ = ["infer_shapes", "stated_shape"]
 
 
 def infer_shapes(graph: nir.NIRGraph, topology: Topology) -> dict[str, Shape]:
@@ -29,13 +29,13 @@ def infer_shapes(graph: nir.NIRGraph, topology: Topology) -> dict[str, Shape]:
     for name in topology.order:
         node = graph.nodes[name]
         if isinstance(node, nir.Input):
-            shapes[name] = _stated(node.input_type["input"], name, required=True)
+            shapes[name] = stated_shape(node.input_type["input"], name, required=True)
             continue
         # a source that comes later closes a loop; it is looked at below
         known = {s: shapes[s] for s in topology.sources[name] if s in shapes}
         incoming = before[name] = _common(name, known)
         if isinstance(node, nir.Output):
-            stated = _stated(node.output_type["output"], name, required=False)
+            stated = stated_shape(node.output_type["output"], name, required=False)
             if stated and stated != incoming:
                 raise NIRGraphError(f"says {stated}, but gets {incoming}", node=name, field="shape")
             shapes[name] = incoming
@@ -51,14 +51,19 @@ def infer_shapes(graph: nir.NIRGraph, topology: Topology) -> dict[str, Shape]:
     return shapes
 
 
-def _stated(value: Any, name: str, required: bool) -> Shape:
+def stated_shape(value: Any, name: str, required: bool) -> Shape:
+    """The shape that an Input or Output states, `()` for none.
+
+    Raises:
+        NIRGraphError: it is missing but `required`, or no list of integers.
+    """
     if value is None:
         if required:
             raise NIRGraphError("is missing; an Input states its shape", node=name, field="shape")
         return ()
     try:
         return tuple(int(i) for i in value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise NIRGraphError(f"expected integers, got {value!r}", node=name, field="shape") from None
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nir
 import numpy as np
 import pytest
@@ -133,3 +135,53 @@ def test_run_refuses_other_arguments(
     assert "there is no node 'z'" in refused("run", file, source, out, "--record", "z")
     line = refused("run", file, source, out, "--backend", "torch", "--record", "input")
     assert "no module for node 'input'" in line
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_numbers_of_any_kind_are_taken_and_nothing_else(
+    backend: str, file: Path, tmp_path: Path, refused: Refused
+) -> None:
+    source, target = tmp_path / "in.npy", tmp_path / "out.npz"
+    for kind in (">f4", "<u2", "?", "f2"):
+        np.save(source, np.ones((T, N, 2), kind))
+        main(["run", str(file), str(source), str(target), "--backend", backend])
+    for kind in ("c8", "U1", "M8[s]"):
+        np.save(source, np.zeros((T, N, 2), kind))
+        message = refused("run", file, source, target, "--backend", backend)
+        assert "in.npy" in message and "expected arrays of real numbers" in message
+
+
+def test_damaged_arrays_and_data_are_one_line(file: Path, tmp_path: Path, refused: Refused) -> None:
+    source, target = tmp_path / "in.npz", tmp_path / "out.npz"
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr("input.txt", "no array")
+    assert "expected arrays of real numbers" in refused("run", file, source, target)
+    np.savez_compressed(source, input=np.random.default_rng(0).random((T, N, 2)))
+    damaged = bytearray(source.read_bytes())
+    damaged[60:80] = bytes(20)
+    source.write_bytes(damaged)
+    assert "not a readable .npy or .npz file" in refused("run", file, source, target)
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000, 2), }"
+    source = tmp_path / "in.npy"
+    source.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    assert "not a readable" in refused("run", file, source, target)
+
+
+@pytest.mark.parametrize("t_max", [1e300, -1.0, 1e5])
+def test_events_over_too_long_a_time_are_refused(
+    t_max: float, file: Path, tmp_path: Path, refused: Refused
+) -> None:
+    events = nir.EventData(np.array([[0]]), np.array([[0.0]]), 2, 1e-3)
+    data = write_data(tmp_path / "in.h5", input=events)
+    with h5py.File(data, "r+") as content:
+        content["nodes/input/observables/spikes"].attrs["t_max"] = t_max
+    assert "in.h5" in refused("run", file, data, tmp_path / "out.npz")
+
+
+def test_data_that_lack_a_part_are_refused(file: Path, tmp_path: Path, refused: Refused) -> None:
+    grid = nir.TimeGriddedData(np.ones((N, T, 2)), 1e-4)
+    data = write_data(tmp_path / "in.h5", input=grid)
+    with h5py.File(data, "r+") as content:
+        del content["nodes/input/observables"]
+        content["nodes/input/observables"] = 3
+    assert "not a readable file of NIR data" in refused("run", file, data, tmp_path / "out.npz")

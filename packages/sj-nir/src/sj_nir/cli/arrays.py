@@ -7,7 +7,9 @@ the elements of a sample in their order in memory.
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,19 @@ import nir
 import numpy as np
 
 from ..files import atomic_path
+from ..hdf5 import read_tree
 from ..interpreter import Program
 from .options import InputError
 
 __all__ = ["DATA_SUFFIXES", "read_inputs", "write_outputs"]
 
 DATA_SUFFIXES = (".h5", ".hdf5")
+# what reading damaged data raises
+_DAMAGED = (
+    ValueError, TypeError, AttributeError, LookupError, OSError, EOFError, RuntimeError,
+    ArithmeticError, MemoryError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+_MOST_NUMBERS = 1 << 28  # that events may spread over
 _OBSERVABLES = ("spikes", "output", "input")  # names under which an Input's values are looked for
 
 
@@ -60,22 +69,37 @@ def _from_numpy(path: str) -> dict[str | None, np.ndarray]:
     try:
         content: Any = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):
-            return {None: content}
+            return {None: _numbers(content)}
         with content:
-            return {name: content[name] for name in content.files}
+            return {name: _numbers(content[name]) for name in content.files}
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise InputError(f"{path}: not a readable .npy or .npz file ({error})") from error
+
+
+def _numbers(values: Any) -> np.ndarray:
+    kind = getattr(values, "dtype", np.dtype(object))
+    if kind.kind not in "biuf":
+        raise ValueError(f"expected arrays of real numbers, got {kind}")
+    return values.astype(np.float64)
 
 
 def _from_nir_data(path: str, program: Program, dt: float) -> dict[str, np.ndarray]:
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such file")
     try:
-        nodes = nir.read_data(path).nodes
-    except (ValueError, KeyError, OSError, RuntimeError) as error:
+        read_tree(Path(path), "nodes")  # the nir library trusts what a file declares
+        return _data_of_inputs(nir.read_data(path).nodes, path, program, dt)
+    except InputError:
+        raise
+    except _DAMAGED as error:
         raise InputError(f"{path}: not a readable file of NIR data ({error})") from error
+
+
+def _data_of_inputs(
+    nodes: Mapping[str, Any], path: str, program: Program, dt: float
+) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for name in program.graph.inputs:
         node = nodes.get(name)
@@ -99,12 +123,16 @@ def _on_grid(data: Any, dt: float, path: str) -> np.ndarray:
     if isinstance(data, nir.TimeGriddedData):
         if not math.isclose(data.dt, dt, rel_tol=1e-6):
             raise InputError(f"{path}: its steps last {data.dt:.6g} s, not dt = {dt:.6g} s")
-        return data.data.astype(np.float64)
+        return _numbers(data.data)
     steps = round(data.t_max / dt)
+    if not 0 < steps * data.idx.shape[0] * data.n_neurons <= _MOST_NUMBERS:
+        raise InputError(
+            f"{path}: events of {data.n_neurons} neurons in {data.t_max} s are {steps} steps"
+        )
     grid = np.zeros((data.idx.shape[0], steps, data.n_neurons))
     sample, event = np.nonzero(data.idx >= 0)
     # a time of k dt, rounded, belongs to step k
-    step = np.floor(data.time[sample, event] / dt + 1e-6).astype(np.int64)
+    step = np.floor(np.clip(data.time[sample, event] / dt, -1.0, steps) + 1e-6).astype(np.int64)
     neuron = data.idx[sample, event]
     if (step < 0).any() or (step >= steps).any() or (neuron >= data.n_neurons).any():
         raise InputError(f"{path}: events outside of t_max or n_neurons")

@@ -68,18 +68,20 @@ def place(widths: Mapping[str, float], edges: Sequence[Edge], back: Collection[E
 
 def _layers(names: Mapping[str, float], edges: Sequence[Edge]) -> dict[str, int]:
     """The length of the longest path to each box."""
-    sources: dict[str, list[str]] = {name: [] for name in names}
+    targets: dict[str, list[str]] = {name: [] for name in names}
+    waiting = dict.fromkeys(names, 0)
     for source, target in edges:
-        sources[target].append(source)
-    layers: dict[str, int] = {}
-    waiting = list(names)
-    while waiting:
-        left = [name for name in waiting if not all(source in layers for source in sources[name])]
-        for name in waiting:
-            if name not in left:
-                layers[name] = max((layers[source] + 1 for source in sources[name]), default=0)
-        waiting = left
-    return layers
+        targets[source].append(target)
+        waiting[target] += 1
+    layers = dict.fromkeys((name for name, count in waiting.items() if not count), 0)
+    ready = list(layers)
+    for name in ready:  # grows on the way
+        for target in targets[name]:
+            layers[target] = max(layers.get(target, 0), layers[name] + 1)
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
+    return {name: layers[name] for name in sorted(names, key=layers.__getitem__)}
 
 
 def _order(
@@ -88,15 +90,16 @@ def _order(
     below: Mapping[Item, list[Item]],
     to_the_right: Collection[str],
 ) -> None:
+    rank = {item: place for row in rows for place, item in enumerate(row)}
     for sweep in range(SWEEPS):
         neighbours = above if sweep % 2 == 0 else below
         for row in rows if sweep % 2 == 0 else rows[::-1]:
-            rank = {item: place for other in rows for place, item in enumerate(other)}
             keys: dict[Item, tuple[float, bool]] = {}
             for item in row:
                 found = [rank[other] for other in neighbours.get(item, [])] or [rank[item]]
                 keys[item] = (sum(found) / len(found), item[0] in to_the_right)
             row.sort(key=keys.__getitem__)
+            rank.update(zip(row, range(len(row)), strict=True))
 
 
 def _positions(
